@@ -1,0 +1,1 @@
+"""Geometry and light: rotations, cameras, rays, triangles to pixels, spherical harmonics."""
