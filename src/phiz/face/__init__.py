@@ -1,0 +1,1 @@
+"""What a head is: models, coefficients, fitting."""

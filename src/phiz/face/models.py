@@ -1,0 +1,52 @@
+"""Open a head model by what a user calls it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phiz import checkpoint
+from phiz.errors import CheckpointError, HeadError
+from phiz.face import bfm, flame, head, supplied
+from phiz.face.morphable import MorphableModel
+
+BUILT_IN = "built-in"
+
+
+def open_model(name: str) -> MorphableModel:
+    """Return the built-in head, or the one in a file or folder."""
+    if name == BUILT_IN:
+        return head.built_in()
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return supplied.read(path)
+    if not path.is_file():
+        raise HeadError(
+            f"there is no head model {name!r}. Give {BUILT_IN!r}, a folder with head.npz, or a file."
+        )
+    if path.suffix.lower() == ".mat":
+        return bfm.read(path)
+    if _is_ours(path):
+        return head.read(path)
+    arrays = flame.read_arrays(path)
+    return flame.Flame(arrays, None if flame.has_contour(arrays) else _contour())
+
+
+def _is_ours(path: Path) -> bool:
+    if path.suffix != checkpoint.SUFFIX:
+        return False
+    try:
+        checkpoint.read_about(path)
+    except CheckpointError:
+        return False  # the reader of foreign files says what it is
+    return True
+
+
+@torch.no_grad()
+def _contour() -> Float[Tensor, "68 3"]:
+    """Return the landmarks of the built-in head, for files that leave out the jaw line."""
+    model = head.built_in()
+    return model.landmarks(model.mean[None])[0]
