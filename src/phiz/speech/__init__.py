@@ -1,0 +1,1 @@
+"""From sound to motion: what a face does while it speaks."""
