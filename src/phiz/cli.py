@@ -46,8 +46,12 @@ class Verb:
 
 VERBS: Mapping[str, Verb] = {
     "demo": Verb("phiz.demo:demo", "Make a short film of a talking head from nothing but a seed."),
-    "world people": Verb("phiz.world.show:people", "Draw a grid of rendered people."),
-    "world sheet": Verb("phiz.world.show:sheet", "Draw one person with all labels side by side."),
+    "world people": Verb(
+        "phiz.world.show:people", "List who lives in the world: the people that seeds stand for."
+    ),
+    "world sheet": Verb(
+        "phiz.world.show:sheet", "Draw a sheet of people who never lived, each in a scene of their own."
+    ),
     "world shards": Verb("phiz.world.shards:shards_verb", "Write a data set of rendered people."),
     "world turntable": Verb("phiz.world.show:turntable", "Film one person from all sides."),
     "train head": Verb(
@@ -57,6 +61,9 @@ VERBS: Mapping[str, Verb] = {
     "data check": Verb("phiz.prepare.check:check_verb", "Look for faults in a data set."),
     "head export": Verb(
         "phiz.face.export:export_verb", "Write a head model for Blender, a game engine or a web page."
+    ),
+    "head retarget": Verb(
+        "phiz.face.retarget:retarget_verb", "Make a motion of one head model into one of another."
     ),
     "doctor": Verb("phiz.doctor:doctor", "Say what this machine has and what phiz misses on it."),
 }
@@ -109,7 +116,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return int(str(result.get("exit_code", 0)))
     except KeyboardInterrupt:
-        return _fail(console, "Stopped", "stopped; no file is left half written.", EXIT_STOPPED)
+        return _fail(console, "Stopped", "stopped; what is written so far is whole.", EXIT_STOPPED)
     except BrokenPipeError:
         # Python would complain again when it closes the pipe on its way out.
         with contextlib.suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from phiz.graphics import raster_cpu, raster_torch
@@ -30,7 +30,7 @@ class Hits:
     """Distance along the camera's axis, infinite where there is nothing."""
 
     @property
-    def covered(self) -> Tensor:
+    def covered(self) -> Bool[Tensor, "*b h w"]:
         """Return a boolean map (\\*b, h, w) of the pixels that show anything."""
         return self.triangle >= 0
 
