@@ -34,6 +34,8 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("phiz", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("phiz")
 
+pytest_plugins = ["head_fixtures"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -59,7 +59,9 @@ def save(path: Path, *, kind: str, config: Mapping[str, object], tensors: Mappin
     except (TypeError, ValueError) as error:
         raise ValueError(f"the config of a checkpoint has to be plain, finite JSON: {error}") from error
     with atomic(path) as temporary:
+        mode = stat.S_IMODE(temporary.stat().st_mode)
         save_file(_separate(tensors), temporary, metadata={METADATA_KEY: text})
+        temporary.chmod(mode)  # safetensors puts a file of its own there, readable to its owner alone
 
 
 def load(path: Path, *, kind: str) -> Saved:

@@ -87,6 +87,9 @@ class SuppliedHead(nn.Module):
         scale = np.asarray(arrays["id_scale"], np.float32)
         identity = arrays["id_q"].astype(np.float32) * scale[:, None, :]
         self.expression_names = names
+        self.hair_arrays = {key: value for key, value in arrays.items() if key.startswith("hair")}
+        if self.hair_arrays:
+            self.hair_arrays["v"] = mean
         self.sizes = Sizes(identity=len(identity), expression=len(names), texture=0)
         self.register_buffer("mean", torch.from_numpy(mean * CENTIMETRE))
         self.register_buffer("identity_modes", torch.from_numpy(identity * CENTIMETRE))
