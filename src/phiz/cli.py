@@ -58,6 +58,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.train.head:train_head",
         "Learn our own head's shape and expressions from a folder of scanned ones.",
     ),
+    "train layout": Verb(
+        "phiz.train.layout_pictures:train_layout",
+        "Learn where the points of MediaPipe's 478-point layout lie on our head.",
+    ),
     "data check": Verb("phiz.prepare.check:check_verb", "Look for faults in a data set."),
     "head export": Verb(
         "phiz.face.export:export_verb", "Write a head model for Blender, a game engine or a web page."

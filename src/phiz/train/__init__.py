@@ -1,0 +1,1 @@
+"""Learning: every network and model of phiz is trained here."""

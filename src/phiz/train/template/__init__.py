@@ -1,0 +1,1 @@
+"""Making the topology of our own head from a scanned surface."""
