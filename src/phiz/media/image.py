@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from phiz.errors import MediaError
 LARGEST_SIDE = 10_000
 """Pixels; a larger picture is more often a mistake or an attack than a portrait."""
 
+LARGEST_AREA = 80_000_000
+"""Pixels in all, below the number from which Pillow itself begins to warn."""
+
 WHITE = (255, 255, 255)
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
@@ -30,7 +34,6 @@ FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 
 # What Pillow's decoders raise on damaged files; it has no exception of its own for them.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
-_TOO_LARGE = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 def to_bytes(picture: Float[Tensor, "*b 3 h w"]) -> UInt8[Tensor, "*b h w 3"]:
@@ -99,11 +102,14 @@ def decode(
     if not data:
         raise MediaError(f"{name} is empty (0 bytes). Copy or download it again.")
     try:
-        with Image.open(io.BytesIO(data)) as opened:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the next check is stricter
+            picture = Image.open(io.BytesIO(data))
+        with picture as opened:
             _refuse_huge(opened.size, name)
             upright = ImageOps.exif_transpose(opened)
             return _to_picture(upright, background)
-    except _TOO_LARGE as error:
+    except Image.DecompressionBombError as error:
         raise MediaError(_too_large(name)) from error
     except UnidentifiedImageError as error:
         raise MediaError(
@@ -114,13 +120,14 @@ def decode(
 
 
 def _refuse_huge(size: tuple[int, int], name: str) -> None:
-    if max(size) > LARGEST_SIDE:
+    if max(size) > LARGEST_SIDE or size[0] * size[1] > LARGEST_AREA:
         raise MediaError(_too_large(f"{name} has {size[0]} x {size[1]} pixels, which"))
 
 
 def _too_large(subject: str) -> str:
     return (
-        f"{subject} is too large; a side may have {LARGEST_SIDE} pixels. Make it smaller or cut out the face."
+        f"{subject} is too large; a side may have {LARGEST_SIDE} pixels and the whole {LARGEST_AREA}. "
+        "Make it smaller or cut out the face."
     )
 
 
