@@ -11,6 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -76,6 +78,7 @@ class Head(nn.Module):
 
     def __init__(self, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         super().__init__()
+        self.hair_arrays: dict[str, npt.NDArray[np.generic]] = {}
         self.name = str(config["name"])
         self.expression_names = tuple(config["expression_names"])
         self.hinge = tuple(config["jaw_hinge"])

@@ -35,6 +35,14 @@ def open_model(name: str) -> MorphableModel:
     return flame.Flame(arrays, None if flame.has_contour(arrays) else _contour())
 
 
+def built_in_with(heads: Path | None) -> head.Head:
+    """Return the built-in head; with a folder of head data, it may wear that folder's modelled hair too."""
+    model = head.built_in()
+    if heads is not None:
+        model.hair_arrays = supplied.hair_of(supplied.read_arrays(heads))
+    return model
+
+
 def _is_ours(path: Path) -> bool:
     if path.suffix != checkpoint.SUFFIX:
         return False

@@ -172,7 +172,7 @@ def add_at(
     if batch > 1:
         first = torch.arange(batch, device=members.device, dtype=members.dtype) * count
         rows = (members + first[:, None]).flatten()
-    return points.flatten(0, 1).index_add(0, rows, values.flatten(0, 1)).unflatten(0, (batch, count))
+    return points.flatten(0, 1).index_add(0, rows, values.flatten(0, 1)).reshape(batch, count, 3)
 
 
 def vertex_normals(vertices: Float[Tensor, "b v 3"], triangles: Int[Tensor, "f 3"]) -> Float[Tensor, "b v 3"]:

@@ -8,6 +8,7 @@ head (`phiz.face.head`) learns its shape from it (``phiz train head --from DIR``
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from phiz.face.coeffs import FaceCoeffs, Sizes
 from phiz.face.morphable import ARKIT_NAMES, REGIONS, Part, vertex_normals
 
 FloatArray = npt.NDArray[np.float32]
+Array = npt.NDArray[np.generic]
 
 CENTIMETRE = 0.01
 SOURCE_FACE, SOURCE_BACK, SOURCE_SOCKET, SOURCE_GUMS, SOURCE_TEETH = 0, 1, 2, 5, 6
@@ -87,9 +89,7 @@ class SuppliedHead(nn.Module):
         scale = np.asarray(arrays["id_scale"], np.float32)
         identity = arrays["id_q"].astype(np.float32) * scale[:, None, :]
         self.expression_names = names
-        self.hair_arrays = {key: value for key, value in arrays.items() if key.startswith("hair")}
-        if self.hair_arrays:
-            self.hair_arrays["v"] = mean
+        self.hair_arrays = hair_of(arrays)
         self.sizes = Sizes(identity=len(identity), expression=len(names), texture=0)
         self.register_buffer("mean", torch.from_numpy(mean * CENTIMETRE))
         self.register_buffer("identity_modes", torch.from_numpy(identity * CENTIMETRE))
@@ -144,6 +144,12 @@ def read_arrays(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
     if missing := WANTED - set(arrays):
         raise HeadError(f"{path} lacks {', '.join(sorted(missing))}; is it another kind of file?")
     return arrays
+
+
+def hair_of(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """Return the modelled hair among the arrays, with the mean head that it is bound to."""
+    found = {key: value for key, value in arrays.items() if key.startswith("hair")}
+    return found | {"v": np.asarray(arrays["v"], np.float32)} if found else {}
 
 
 def picture(arrays: dict[str, npt.NDArray[np.generic]], key: str) -> FloatArray:
