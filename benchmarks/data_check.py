@@ -26,7 +26,7 @@ from PIL import Image
 from phiz.console import Console
 from phiz.media import audio
 from phiz.prepare.check import CheckConfig, check
-from phiz.world.guide import FPS, metadata_writers, murmur
+from phiz.world.data.guide import FPS, metadata_writers, murmur
 
 DISTINCT = 200
 """Different pictures; the others are hard links to them."""

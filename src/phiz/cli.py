@@ -52,7 +52,7 @@ VERBS: Mapping[str, Verb] = {
     "world sheet": Verb(
         "phiz.world.show:sheet", "Draw a sheet of people who never lived, each in a scene of their own."
     ),
-    "world shards": Verb("phiz.world.shards:shards_verb", "Write a data set of rendered people."),
+    "world shards": Verb("phiz.world.data.shards:shards_verb", "Write a data set of rendered people."),
     "world turntable": Verb("phiz.world.show:turntable", "Film one person from all sides."),
     "train head": Verb(
         "phiz.train.head:train_head",

@@ -11,7 +11,7 @@ import pytest
 
 from phiz.console import Console
 from phiz.prepare.check import CheckConfig, check
-from phiz.world.guide import write_guide
+from phiz.world.data.guide import write_guide
 
 SIDE, PICTURES = 32, 12
 

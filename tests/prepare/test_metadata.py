@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from phiz.prepare import metadata
 from phiz.prepare.metadata import BadMetadataError
-from phiz.world.guide import metadata_writers
+from phiz.world.data.guide import metadata_writers
 
 HEADER = {
     "format": 1,

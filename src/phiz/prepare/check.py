@@ -15,7 +15,7 @@ from phiz.errors import DataError
 from phiz.options import positional
 from phiz.prepare import entries, pictures, sounds, survey, variety
 from phiz.prepare.problems import KINDS, Ledger, Problem, described, shown
-from phiz.world import guide, workers
+from phiz.world.data import guide, workers
 
 BATCH = 32
 """Pictures a task of a worker process."""

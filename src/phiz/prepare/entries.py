@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from phiz.prepare import metadata, survey
 from phiz.prepare.problems import Problem
 from phiz.prepare.variety import Variety, hashed
-from phiz.world import guide
+from phiz.world.data import guide
 
 KINDS = tuple(guide.UNITS)
 OUTSIDE = 0.1

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from phiz.world import guide
+from phiz.world.data import guide
 
 WINDOW = 1 << 18
 """Characters read at a time."""

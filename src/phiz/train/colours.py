@@ -9,10 +9,10 @@ from torch import Tensor
 from phiz.console import Console
 from phiz.face.head import Head
 from phiz.face.morphable import Part
-from phiz.world import creases, skin
-from phiz.world.develop import srgb
+from phiz.world.body import creases, skin
+from phiz.world.drawn.develop import srgb
 from phiz.world.figure import about
-from phiz.world.hair_styles import STYLES
+from phiz.world.grown.hair_styles import STYLES
 from phiz.world.people import Person, sample_person
 
 FOOTPRINT = 0.002

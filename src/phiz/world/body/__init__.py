@@ -1,0 +1,1 @@
+"""What people are made of: skin, eyes and mouth, point by point."""

@@ -1,0 +1,1 @@
+"""From triangles to a picture: samples, light, shadow, lens and development."""

@@ -1,0 +1,1 @@
+"""What grows on a head: hair, brows, lashes and beards, as strands."""
