@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from phiz.face import head as heads
-from phiz.world.grown import hair_fields, hair_growth
+from phiz.world.grown import hair_bounds, hair_fields, hair_growth, hair_skull
 from phiz.world.grown.hair import STYLES, grow_hair
 from phiz.world.grown.hair_ribbons import ribbons
 from phiz.world.people import HairLook
@@ -42,8 +42,8 @@ def loop_ratio(head: heads.Head) -> float:
     """Return how many times longer a strand takes when strands grow one after another."""
     style, vertices = STYLES["long_straight"], head.mean.numpy()
     normals = head.normals(head.mean[None])[0].numpy()
-    skull = hair_fields.measure(vertices, head)
-    gate = hair_growth.face_gate(skull, head.landmarks(head.mean[None])[0].numpy())
+    skull = hair_skull.measure(vertices, head)
+    gate = hair_bounds.face_gate(skull, head.landmarks(head.mean[None])[0].numpy())
     scalp = hair_fields.region(head, "scalp")
     triangles = head.triangles.numpy()
     density = hair_fields.corner_mean(scalp, triangles)

@@ -12,7 +12,7 @@ from torch import Tensor
 from phiz.face.coeffs import FaceCoeffs, Sizes
 from phiz.face.morphable import REGIONS, Part, vertex_normals
 from phiz.graphics import rotation
-from phiz.world.grown import hair_fields
+from phiz.world.grown import hair_fields, hair_skull
 from phiz.world.grown.beard import BEARDS, beard_cover, grow_beard
 from phiz.world.grown.brows import grow_brows, grow_lashes
 from phiz.world.grown.hair import STYLES, grow_hair, scalp_cover
@@ -362,7 +362,7 @@ def test_a_least_width_holds_for_every_ribbon() -> None:
 
 
 def test_the_map_of_the_skull_finds_the_egg() -> None:
-    skull = hair_fields.measure(EGG.mean.numpy(), EGG)
+    skull = hair_skull.measure(EGG.mean.numpy(), EGG)
     place = hair_fields.locate(EGG.mean.numpy(), skull.centre)
     above = place.rise > -0.05
     error = hair_fields.skin_reach(skull, place)[above] - place.reach[above]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from round_skull import SKULL, room, roots_on_top
 
-from phiz.world.grown import hair_growth
+from phiz.world.grown import hair_bounds, hair_growth
+from phiz.world.grown.hair_bounds import FaceGate
 from phiz.world.grown.hair_fields import MARGIN, Floats, locate
-from phiz.world.grown.hair_growth import FaceGate, Plan
+from phiz.world.grown.hair_growth import Plan
 from phiz.world.grown.hair_styles import STYLES, HairStyle
 
 COUNT = 240
@@ -115,7 +116,7 @@ def test_the_face_opening_is_widest_at_the_jaw_and_shut_at_the_hairline() -> Non
     marks = np.zeros((68, 3), np.float32)
     marks[:17, 0], marks[:17, 2] = np.linspace(-0.06, 0.06, 17), 0.05
     marks[8, 1], marks[48:60, 1], marks[36:48, 1], marks[17:27, 1] = -0.09, -0.05, 0.0, 0.02
-    gate = hair_growth.face_gate(SKULL, marks)
+    gate = hair_bounds.face_gate(SKULL, marks)
     assert (np.diff(gate.heights) > 0).all()
     assert gate.angles[-1] == 0
     assert gate.angles.max() < np.arctan2(0.06, 0.05)
@@ -131,10 +132,10 @@ def test_courses_run_from_root_to_tip_in_growing_steps() -> None:
 
 def test_pushing_out_twice_is_pushing_out_once_and_roots_stay() -> None:
     strands = (SKULL.centre + 0.12 * random().standard_normal((80, 6, 3))).astype(np.float32)
-    once = hair_growth.push_out(strands, SKULL)
+    once = hair_bounds.push_out(strands, SKULL)
     assert room(once[:, 1:]).min() > MARGIN - 1e-5
     np.testing.assert_array_equal(once[:, 0], strands[:, 0])
-    np.testing.assert_allclose(hair_growth.push_out(once, SKULL), once, atol=2e-6)
+    np.testing.assert_allclose(hair_bounds.push_out(once, SKULL), once, atol=2e-6)
     outside = (room(strands[:, 1:]) > 0.05).reshape(80, 5)
     np.testing.assert_array_equal(once[:, 1:][outside], strands[:, 1:][outside])
 
@@ -143,11 +144,11 @@ def test_a_ceiling_keeps_hair_low_on_top_and_does_not_swap_heights() -> None:
     up = SKULL.centre + np.array([0.001, 1, 0.001], np.float32) * np.linspace(0.095, 0.2, 30)[:, None]
     strands = np.stack([up - 0.001, up], axis=1).astype(np.float32)
     side = np.ones(30, np.float32)
-    kept = hair_growth.confine(strands, SKULL, None, side, 0.02)
+    kept = hair_bounds.confine(strands, SKULL, None, side, 0.02)
     height = room(kept[:, 1:])
     assert height.max() < 0.02 + MARGIN + 1e-4
     assert (np.diff(height) > -1e-6).all()
-    assert room(hair_growth.confine(strands, SKULL, None, side, np.inf)[:, 1:]).max() > 0.1
+    assert room(hair_bounds.confine(strands, SKULL, None, side, np.inf)[:, 1:]).max() > 0.1
 
 
 def test_locks_draw_tips_together_and_leave_roots_alone() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from phiz.world.grown import hair_fields
+from phiz.world.grown import hair_skull
 from phiz.world.grown.hair import STYLES, scalp_cover
 from phiz.world.grown.hair_roots import plant
 from tests.world.test_hair import CENTRE, EGG, LOOK, NORMALS, RADII, hair
@@ -14,7 +14,7 @@ from tests.world.test_hair import CENTRE, EGG, LOOK, NORMALS, RADII, hair
 
 def test_roots_stand_closest_along_a_parting() -> None:
     style = STYLES["long_straight"]
-    skull = hair_fields.measure(EGG.mean.numpy(), EGG)
+    skull = hair_skull.measure(EGG.mean.numpy(), EGG)
     planted = plant(style, skull, EGG.mean.numpy(), NORMALS.numpy(), EGG, np.random.default_rng(0))
     place = planted.roots.points
     crown = (place[:, 2] > 0) & (place[:, 1] > 0.11)

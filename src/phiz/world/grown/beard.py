@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,14 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.face.morphable import MorphableModel, Part
-from phiz.world.grown import hair_fields
+from phiz.world.grown import facial_loops, hair_fields
 from phiz.world.grown.hair_colours import GREY
-from phiz.world.grown.hair_fields import Floats, Roots, ramp, ripple, tangent, unit
+from phiz.world.grown.hair_fields import Floats, Ints, Roots, ramp, ripple, swift, tangent, unit
 from phiz.world.grown.hair_rooted import Rooted, root
 from phiz.world.people import HairLook
 from phiz.world.surface import Label, Strands
 
 SKIN_LIKE = (Part.SKIN, Part.NECK, Part.NOSE)
+LEAST = 0.02
+"""Of the density at a corner: triangles with less everywhere stay bare."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +77,9 @@ def grow_beard(
     style = BEARDS[look.beard]
     skin, normal = vertices.detach().numpy(), normals.detach().numpy()
     landmarks = head.landmarks(vertices[None])[0].detach().numpy()
-    triangles, parts = head.triangles.numpy(), head.parts.numpy()
     density = _density(style, skin, landmarks, head)
-    chosen = triangles[np.isin(parts, SKIN_LIKE)]
-    chosen = chosen[hair_fields.corner_most(density, chosen) > 0.02]
+    chosen = _bearded(cast(Hashable, head))[0]
+    chosen = chosen[hair_fields.corner_most(density, chosen) > LEAST]
     roots = hair_fields.sample(
         skin, normal, chosen, hair_fields.corner_mean(density, chosen), style.count, rng
     )
@@ -105,7 +108,10 @@ def beard_cover(look: HairLook, vertices: Float[Tensor, "v 3"], head: MorphableM
 
 def _density(style: BeardStyle, points: Floats, landmarks: Floats, head: MorphableModel) -> Floats:
     """Return how densely the style grows at each vertex."""
-    beard, moustache = hair_fields.region(head, "beard"), hair_fields.region(head, "moustache")
+    density = np.zeros(len(points), np.float32)
+    own = _bearded(cast(Hashable, head))[1]
+    points = points[own]
+    beard, moustache = hair_fields.region(head, "beard")[own], hair_fields.region(head, "moustache")[own]
     mouth, chin = landmarks[48:60].mean(axis=0), landmarks[8]
     half = float(np.ptp(landmarks[48:60, 0])) / 2
     height, sideways = points[:, 1], np.abs(points[:, 0] - mouth[0])
@@ -128,7 +134,17 @@ def _density(style: BeardStyle, points: Floats, landmarks: Floats, head: Morphab
         wanted = np.maximum(beard, moustache) * ring
     else:
         wanted = np.maximum(style.cheeks * beard * _outline(points, landmarks, half), lip)
-    return np.asarray(wanted * (_lips(head) < 0.3), np.float32)
+    density[own] = wanted * (_lips(head)[own] < 0.3)
+    return density
+
+
+@lru_cache(maxsize=2)
+def _bearded(model: Hashable) -> tuple[Ints, Ints]:
+    """Return the triangles and the vertices of a head that a beard can grow on at all."""
+    head = cast(MorphableModel, model)
+    most = np.maximum(hair_fields.region(head, "beard"), hair_fields.region(head, "moustache"))
+    skin = hair_fields.triangles_of(head, SKIN_LIKE)
+    return skin[hair_fields.corner_most(most, skin) > LEAST], np.flatnonzero(most > 0)
 
 
 def _lips(head: MorphableModel) -> Floats:
@@ -205,22 +221,39 @@ def _grow(
     )
     flow = tangent(flow.astype(np.float32), normals)
     lift = style.lift * rng.uniform(0.5, 1.2, count)[:, None] * (1 - 0.4 * lip)[:, None]
-    direction = unit(flow * np.cos(lift) + normals * np.sin(lift))
-    stride = (length / (style.steps - 1))[:, None]
-    path = np.empty((count, style.steps, 3), np.float32)
-    path[:, 0] = roots.points
-    # Long beards hang and draw together below the chin; short ones stay as they grow.
-    sag = np.array([0, -1, 0], np.float32) - 0.25 * np.stack(
-        [roots.points[:, 0] / 0.05, 0 * side, 0 * side], axis=1
-    )
-    for k in range(1, style.steps):
-        direction = unit(direction + 18 * stride * sag)
-        inward = np.minimum(np.einsum("nc,nc->n", direction, normals) - 0.06, 0) * (k < style.steps / 2)
-        direction = unit(direction - inward[:, None] * normals)
-        path[:, k] = path[:, k - 1] + stride * direction
+    stride = (length / (style.steps - 1)).astype(np.float32)
+    swing = np.zeros((0, style.steps), np.float32)
     if style.wave > 0:
         t = np.linspace(0, 1, style.steps, dtype=np.float32)
-        phase = rng.uniform(0, 2 * np.pi, (count, 1)) + 9 * t
-        swing = style.wave * t * np.sin(phase)
-        path += (swing[..., None] * unit(np.cross(direction, normals))[:, None]).astype(np.float32)
+        phase = (rng.uniform(0, 2 * np.pi, (count, 1)) + 9 * t).astype(np.float32)
+        swing = np.asarray(style.wave * t * np.sin(phase), np.float32)
+    # Long beards hang and draw together below the chin; short ones stay as they grow.
+    sag = np.asarray(roots.points[:, 0] * np.float32(-0.25 / 0.05))
+    hang = _hang if swift(flow) else _hang_plainly
+    return hang(roots, flow, np.asarray(lift[:, 0], np.float32), stride, sag, swing)
+
+
+def _hang(roots: Roots, flow: Floats, lift: Floats, stride: Floats, sag: Floats, swing: Floats) -> Floats:
+    """Return the hairs' points by compiled loops."""
+    path = np.empty((len(flow), swing.shape[1], 3), np.float32)
+    facial_loops.hang(roots.points, roots.normals, flow, lift, stride, sag, swing, path)
+    return path
+
+
+def _hang_plainly(
+    roots: Roots, flow: Floats, lift: Floats, stride: Floats, sag: Floats, swing: Floats
+) -> Floats:
+    """Return the hairs' points, all hairs together a step at a time."""
+    normals, steps = roots.normals, swing.shape[1]
+    direction = unit(flow * np.cos(lift)[:, None] + normals * np.sin(lift)[:, None])
+    path = np.empty((len(flow), steps, 3), np.float32)
+    path[:, 0] = roots.points
+    down = np.stack([sag, 0 * sag - 1, 0 * sag], axis=1)
+    for k in range(1, steps):
+        direction = unit(direction + 18 * stride[:, None] * down)
+        inward = np.minimum(np.einsum("nc,nc->n", direction, normals) - 0.06, 0) * (k < steps / 2)
+        direction = unit(direction - inward[:, None] * normals)
+        path[:, k] = path[:, k - 1] + stride[:, None] * direction
+    if len(swing):
+        path += swing[..., None] * unit(np.cross(direction, normals))[:, None]
     return path

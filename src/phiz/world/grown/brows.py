@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.face.morphable import MorphableModel, Part
-from phiz.world.grown import hair_fields
-from phiz.world.grown.hair_fields import Floats, Ints, Roots, ramp, tangent, unit
+from phiz.world.grown import facial_loops, hair_fields
+from phiz.world.grown.hair_fields import Floats, Ints, Roots, no_roots, ramp, swift, tangent, unit
 from phiz.world.grown.hair_rooted import Rooted, root
 from phiz.world.people import HairLook
 from phiz.world.surface import Label, Strands
@@ -81,10 +81,8 @@ def _brow(
 ) -> tuple[Strands, Roots]:
     line = _smooth(landmarks[list(BROW_POINTS[side])], 24)
     weight = hair_fields.region(head, f"{side}_brow")
-    triangles = head.triangles.numpy()
-    reached = np.abs(vertices - line.mean(axis=0)).max(axis=1) < 0.045
-    near = triangles[reached[triangles[:, 0]] & np.isin(head.parts.numpy(), SKIN_LIKE)]
-    near = near[hair_fields.corner_most(weight, near) > 0.004]
+    near = hair_fields.triangles_of(head, SKIN_LIKE, f"{side}_brow", 0.004)
+    near = hair_fields.within(vertices, near, line.mean(axis=0), 0.045)
     roots = hair_fields.sample(vertices, normals, near, density_on(weight, near), 2400, rng)
     s, t = _along(line, roots)
     half = (0.0026 + 0.0034 * look.brow_thickness) * np.interp(s, (0, 0.12, 0.5, 1), (0.75, 1.0, 0.85, 0.22))
@@ -137,15 +135,12 @@ def _lashes(
 ) -> tuple[Strands, Roots]:
     eye = landmarks[list(EYE_POINTS[side])]
     skin = _lid_triangles(vertices, normals, eye, head)
-    upper = _on_curve(vertices, normals, skin, _smooth(eye[:4], 64), UPPER_LASHES, rng)
-    lower = _on_curve(vertices, normals, skin, _smooth(eye[[0, 5, 4, 3]], 64), LOWER_LASHES, rng)
-    roots = Roots(
-        corners=np.concatenate([upper.corners, lower.corners]),
-        weights=np.concatenate([upper.weights, lower.weights]),
-        points=np.concatenate([upper.points, lower.points]),
-        normals=np.concatenate([upper.normals, lower.normals]),
-    )
-    sign = np.concatenate([np.ones(len(upper.points)), -np.ones(len(lower.points))])
+    if len(skin) == 0:
+        return _lash_strands(look, no_roots(), np.zeros(0), eye, rng), no_roots()
+    upper = _spread(_smooth(eye[:4], 64), UPPER_LASHES, rng)
+    lower = _spread(_smooth(eye[[0, 5, 4, 3]], 64), LOWER_LASHES, rng)
+    roots = _beside(vertices, normals, skin, np.concatenate([upper, lower]))
+    sign = np.repeat((1.0, -1.0), (UPPER_LASHES, LOWER_LASHES))
     return _lash_strands(look, roots, sign, eye, rng), roots
 
 
@@ -172,25 +167,28 @@ def _lash_strands(
 
 def _lid_triangles(vertices: Floats, normals: Floats, eye: Floats, head: MorphableModel) -> Ints:
     """Return the triangles of the lids that look forwards: not those folded under the lid's edge."""
-    triangles = head.triangles.numpy()
-    reached = np.abs(vertices - eye.mean(axis=0)).max(axis=1) < 0.8 * np.ptp(eye[:, 0])
-    near = reached[triangles[:, 0]] & np.isin(head.parts.numpy(), SKIN_LIKE)
-    chosen = triangles[near]
-    return np.asarray(chosen[normals[chosen].mean(axis=1)[:, 2] > 0.15])
+    whole = hair_fields.triangles_of(head, SKIN_LIKE)
+    chosen = hair_fields.within(vertices, whole, eye.mean(axis=0), 0.8 * np.ptp(eye[:, 0]))
+    return np.asarray(chosen[hair_fields.corner_mean(normals[:, 2], chosen) > 0.15])
 
 
-def _on_curve(
-    vertices: Floats, normals: Floats, skin: Ints, curve: Floats, count: int, rng: np.random.Generator
-) -> Roots:
-    """Return roots on the skin next to a curve, evenly spread along it."""
-    if len(skin) == 0:
-        return _no_roots()
+def _spread(curve: Floats, count: int, rng: np.random.Generator) -> Floats:
+    """Return places evenly spread along a curve."""
     at = (np.arange(count) + rng.random(count)) / count * (len(curve) - 1)
     first = np.minimum(at.astype(np.int64), len(curve) - 2)
-    wanted = curve[first] + (at - first)[:, None] * (curve[first + 1] - curve[first])
-    middle = vertices[skin].mean(axis=1)
-    gap = (middle**2).sum(axis=1) - 2 * wanted @ middle.T
-    corner = skin[gap.argmin(axis=1)]
+    return np.asarray(curve[first] + (at - first)[:, None] * (curve[first + 1] - curve[first]))
+
+
+def _beside(vertices: Floats, normals: Floats, skin: Ints, wanted: Floats) -> Roots:
+    """Return roots on the skin next to places."""
+    middle = (vertices[skin[:, 0]] + vertices[skin[:, 1]] + vertices[skin[:, 2]]) / np.float32(3)
+    square = (middle**2).sum(axis=1)
+    if swift(vertices):
+        found = np.empty(len(wanted), np.int64)
+        facial_loops.beside(wanted, np.ascontiguousarray(middle.T, np.float64), square, found)
+    else:
+        found = (square - 2 * wanted @ middle.T).argmin(axis=1)
+    corner = skin[found]
     weights = _barycentric(wanted, vertices[corner])
     return Roots(
         corners=corner,
@@ -214,8 +212,13 @@ def _barycentric(points: Floats, corner: Floats) -> Floats:
 
 def bend(start: Floats, begin: Floats, end: Floats, length: Floats, late: float) -> Floats:
     """Return hairs (n, STEPS, 3) that leave along `begin` and have turned to `end` at their tips."""
-    steps = np.linspace(0, 1, STEPS, dtype=np.float32)[1:]
-    turn = (steps**late)[None, :, None]
+    late_turn = np.linspace(0, 1, STEPS, dtype=np.float32)[1:] ** late
+    if swift(start):
+        out, f = np.empty((len(start), STEPS, 3), np.float32), np.float32
+        stride = np.asarray(length / (STEPS - 1), f)
+        facial_loops.bend(np.asarray(start, f), begin, end, stride, np.asarray(late_turn, f), out)
+        return out
+    turn = late_turn[None, :, None]
     direction = unit(begin[:, None] * (1 - turn) + end[:, None] * turn)
     path = np.cumsum(direction * (length / (STEPS - 1))[:, None, None], axis=1)
     return np.asarray(np.concatenate([start[:, None], start[:, None] + path], axis=1), np.float32)
@@ -258,12 +261,17 @@ def _along(line: Floats, roots: Roots) -> tuple[Floats, Floats]:
     """Return how far along the line each root lies, 0 to 1 and beyond, and how far above it."""
     gap = (line**2).sum(axis=1) - 2 * roots.points @ line.T
     nearest = gap.argmin(axis=1)
-    course = unit(np.gradient(line, axis=0))[nearest]
+    ways = unit(np.gradient(line, axis=0))
+    total = np.linalg.norm(np.diff(line, axis=0), axis=1).sum()
+    if swift(line):
+        out = np.empty(len(nearest), np.float32), np.empty(len(nearest), np.float32)
+        facial_loops.along(roots.points, roots.normals, line, ways, nearest, np.float32(total), out)
+        return out
+    course = ways[nearest]
     offset = roots.points - line[nearest]
     ahead = np.einsum("nc,nc->n", offset, course)
     across = offset - ahead[:, None] * course
     across = across - np.einsum("nc,nc->n", across, roots.normals)[:, None] * roots.normals
-    total = np.linalg.norm(np.diff(line, axis=0), axis=1).sum()
     s = nearest / (len(line) - 1) + ahead / total
     return s.astype(np.float32), (np.sign(across[:, 1]) * np.linalg.norm(across, axis=1)).astype(np.float32)
 
@@ -277,8 +285,3 @@ def _smooth(points: Floats, count: int) -> Floats:
     a, b, c, d = padded[k], padded[k + 1], padded[k + 2], padded[k + 3]
     curve = 2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3
     return np.asarray(curve / 2, np.float32)
-
-
-def _no_roots() -> Roots:
-    none = np.zeros((0, 3), np.float32)
-    return Roots(corners=np.zeros((0, 3), np.int64), weights=none, points=none, normals=none)

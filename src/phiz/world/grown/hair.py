@@ -15,7 +15,15 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.face.morphable import MorphableModel
-from phiz.world.grown import hair_cards, hair_colours, hair_fields, hair_gathered, hair_growth, hair_roots
+from phiz.world.grown import (
+    hair_bounds,
+    hair_cards,
+    hair_colours,
+    hair_gathered,
+    hair_growth,
+    hair_roots,
+    hair_skull,
+)
 from phiz.world.grown.hair_fields import Floats, ramp
 from phiz.world.grown.hair_styles import STYLES, HairStyle
 from phiz.world.people import HairLook
@@ -50,7 +58,7 @@ def grow_hair(
         return []
     style = _vary(style, rng)
     skin, normal = vertices.detach().numpy(), normals.detach().numpy()
-    skull = hair_fields.measure(skin, head)
+    skull = hair_skull.measure(skin, head)
     planted = hair_roots.plant(style, skull, skin, normal, head, rng)
     roots, edge = planted.roots, planted.edge
     under = np.arange(len(edge)) < planted.under
@@ -61,7 +69,7 @@ def grow_hair(
     )  # what starts in sight must lie flat
     made = hair_growth.plan(style, skull, roots, layer, rng)
     landmarks = head.landmarks(vertices[None])[0].detach().numpy()
-    gate = hair_growth.face_gate(skull, landmarks)
+    gate = hair_bounds.face_gate(skull, landmarks)
     if style.tail > 0 or style.bun > 0:
         points, lock = hair_gathered.gather(style, skull, roots, made, rng)
     else:
@@ -86,10 +94,10 @@ def scalp_cover(look: HairLook, vertices: Float[Tensor, "v 3"], head: MorphableM
     if style.count + style.under == 0:
         return torch.zeros(len(vertices))
     skin = vertices.detach().numpy()
-    skull = hair_fields.measure(skin, head)
+    skull = hair_skull.measure(skin, head)
     longest = max(style.top, style.back)
     thick = SHAVEN + (1 - SHAVEN) * min(max((longest - 0.008) / 0.022, 0.0), 1.0)
-    density = hair_fields.region(head, "scalp") * hair_roots.growth(style, skull, skin)
+    density = hair_roots.dense(style, skull, skin, head)
     return torch.from_numpy(np.asarray(thick * ramp(density, 0.12, 0.75), np.float32))
 
 
@@ -136,9 +144,9 @@ def _widths(
 ) -> Floats:
     """Return the ribbons' widths (n, k): tapering, and fine at the hairline and where hair parts."""
     full = np.where(under, style.under_width, style.width) * rng.uniform(0.65, 1.3, len(edge))
-    full = full * (0.22 + 0.78 * edge)
+    full = (full * (0.22 + 0.78 * edge)).astype(np.float32)
     t = np.linspace(0, 1, steps)
-    width = full[:, None] * np.interp(t, np.linspace(0, 1, len(TAPER)), TAPER)
+    width = full[:, None] * np.interp(t, np.linspace(0, 1, len(TAPER)), TAPER).astype(np.float32)
     grown = np.minimum(length[:, None] * hair_growth.course(steps) / OPENED, 1)
     opened = np.minimum(width, FINE) + np.maximum(width - FINE, 0) * grown
     return np.asarray(width + (opened - width) * seam[:, None], np.float32)

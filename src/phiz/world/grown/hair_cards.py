@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from phiz.face.morphable import MorphableModel
-from phiz.world.grown import hair_colours, hair_fields, hair_growth
+from phiz.world.grown import hair_bounds, hair_colours, hair_fields, hair_skull
 from phiz.world.grown.hair_fields import Floats, Ints, unit
 from phiz.world.grown.hair_meshes import HairMesh, displaced, read_hair_meshes, sample
 from phiz.world.grown.hair_styles import STYLES
@@ -79,8 +79,8 @@ def wear(
     combed = _combed(cast(Hashable, head), name)
     whole = displaced(combed.mesh, vertices)
     points = torch.einsum("nkcx,nkc->nkx", whole[combed.corners], combed.weights).numpy()
-    skull = hair_fields.measure(vertices.detach().numpy(), head)
-    points = hair_growth.push_out(points, skull)
+    skull = hair_skull.measure(vertices.detach().numpy(), head)
+    points = hair_bounds.push_out(points, skull)
     count, steps = points.shape[:2]
     place = hair_fields.locate(points[:, 0], skull.centre)
     layer = np.clip((place.reach - hair_fields.skin_reach(skull, place)) / 0.012, 0.3, 1).astype(np.float32)

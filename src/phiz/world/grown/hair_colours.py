@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from phiz.world.grown.hair_fields import Floats, Ints, ramp
+from phiz.world.grown import hair_loops
+from phiz.world.grown.hair_fields import Floats, Ints, ramp, swift
 from phiz.world.people import HairLook
 
 GREY = (0.51, 0.495, 0.46)
@@ -34,4 +35,8 @@ def tint(
     t = np.linspace(0, 1, steps, dtype=np.float32)
     depth = (0.45 + 0.55 * layer)[:, None]
     along = (0.62 + 0.38 * ramp(t, 0, 0.3)) * (1 + 0.12 * ramp(t, 0.5, 1))
+    if swift(own):
+        out = np.empty((count, steps, 3), np.float32)
+        hair_loops.tint(own, np.ravel(depth), along, out)
+        return out
     return np.asarray(np.clip(own[:, None] * (depth * along)[..., None], 0, 1), np.float32)

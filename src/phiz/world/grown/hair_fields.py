@@ -7,21 +7,23 @@ Points are plain numpy here: thousands of strands take a few small steps each.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from phiz.face.morphable import REGIONS, MorphableModel, Part
+from phiz.world.drawn import loops
+from phiz.world.grown import root_loops
 
 Floats = npt.NDArray[np.floating[Any]]
 Number = float | np.floating[Any]
 Ints = npt.NDArray[np.int64]
 
-OUTER_PARTS = (Part.SKIN, Part.NOSE, Part.LEFT_EAR, Part.RIGHT_EAR, Part.SCALP, Part.NECK, Part.SHOULDERS)
-COARSE_PARTS = (Part.SCALP, Part.NECK, Part.SHOULDERS)
-"""Where triangles are so wide that their middles count as well."""
 AROUND, ALONG = 64, 48
 LOWEST = -0.24
 """Metres below the skull's centre where the map of the skull ends."""
@@ -91,26 +93,55 @@ class Waves:
     phase: Floats
 
 
-def measure(vertices: Floats, head: MorphableModel) -> Skull:
-    """Return the map of a head from its outer skin and its scalp."""
-    triangles, parts = head.triangles.numpy(), head.parts.numpy()
-    scalp = region(head, "scalp")
-    hairy = vertices[scalp > 0.5]
-    low, high = hairy.min(axis=0), hairy.max(axis=0)
-    height = high[1] - 0.5 * (high[2] - low[2])
-    centre = np.array([0, height, (low[2] + high[2]) / 2], np.float32)
-    outer = triangles[np.isin(parts, OUTER_PARTS)]
-    touched = np.zeros(len(vertices), bool)
-    touched[outer] = True
-    wide = triangles[np.isin(parts, COARSE_PARTS)]
-    place = locate(np.concatenate([vertices[touched], corner_mean(vertices, wide)]), centre)
-    radius = _outermost(place)
-    return Skull(centre=centre, radius=radius, hairline=_hairline(hairy, centre))
-
-
 def region(head: MorphableModel, name: str) -> Floats:
-    """Return one soft area of the skin as numpy."""
-    return np.asarray(head.regions[:, REGIONS.index(name)].numpy(), np.float32)
+    """Return one soft area of the skin as numpy; kept, so leave it as it is."""
+    return _region(cast(Hashable, head), name)
+
+
+@lru_cache(maxsize=32)
+def _region(model: Hashable, name: str) -> Floats:
+    head = cast(MorphableModel, model)
+    return _kept(np.asarray(head.regions[:, REGIONS.index(name)].numpy(), np.float32))
+
+
+def triangles_of(head: MorphableModel, parts: tuple[Part, ...], name: str = "", least: float = 0.0) -> Ints:
+    """Return the triangles of some parts where a soft area of the skin has more than a least weight.
+
+    Without the area's name, all of those parts; kept, so leave them as they are.
+    """
+    return _triangles_of(cast(Hashable, head), parts, name, least)
+
+
+@lru_cache(maxsize=32)
+def _triangles_of(model: Hashable, parts: tuple[Part, ...], name: str, least: float) -> Ints:
+    head = cast(MorphableModel, model)
+    chosen = head.triangles.numpy()[np.isin(head.parts.numpy(), parts)]
+    if name:
+        chosen = chosen[corner_most(region(head, name), chosen) > least]
+    kept: Ints = _kept(np.asarray(chosen, np.int64))
+    return kept
+
+
+def within(vertices: Floats, triangles: Ints, middle: Floats, reach: Number) -> Ints:
+    """Return the triangles whose first corner lies in a cube around a place, `reach` from its middle."""
+    if swift(vertices):
+        near = np.empty(len(triangles), np.bool_)
+        root_loops.near(vertices, triangles, np.asarray(middle, np.float32), np.float32(reach), near)
+        return np.asarray(triangles[near])
+    reached = np.abs(vertices - middle).max(axis=1) < reach
+    return np.asarray(triangles[reached[triangles[:, 0]]])
+
+
+def _kept(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the values as one block that nobody can change."""
+    own: npt.NDArray[Any] = np.array(values, order="C")
+    own.flags.writeable = False
+    return own
+
+
+def swift(values: npt.NDArray[Any]) -> bool:
+    """Return whether compiled loops can work on an array."""
+    return loops.ready(torch.from_numpy(np.empty(0, values.dtype)))
 
 
 def locate(points: Floats, centre: Floats) -> Place:
@@ -157,26 +188,51 @@ def sample(
     rng: np.random.Generator,
 ) -> Roots:
     """Return about evenly spread roots: as many on a triangle as its area times its density asks for."""
-    corner = vertices[triangles]
-    a, b = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
-    square = np.einsum("nc,nc->n", a, a) * np.einsum("nc,nc->n", b, b) - np.einsum("nc,nc->n", a, b) ** 2
-    share = np.cumsum(np.sqrt(np.maximum(square, 0)) * np.maximum(density, 0), dtype=np.float64)
+    share = np.cumsum(_areas(vertices, triangles, density), dtype=np.float64)
     if count == 0 or len(share) == 0 or share[-1] <= 0:
-        return Roots(corners=np.zeros((0, 3), np.int64), weights=_none(), points=_none(), normals=_none())
+        return no_roots()
     tickets = (np.arange(count) + rng.random(count)) / count * share[-1]
-    chosen = np.minimum(np.searchsorted(share, tickets), len(triangles) - 1)
-    chosen = chosen[rng.permutation(count)]
-    u, v = rng.random((2, count), np.float32)
-    root_u = np.sqrt(u)
+    chosen = _picked(share, tickets)[rng.permutation(count)]
+    spread = rng.random((2, count), np.float32)
+    if swift(vertices):
+        corners, f = np.empty((count, 3), np.int64), np.float32
+        out = np.empty((count, 3), f), np.empty((count, 3), f), np.empty((count, 3), f)
+        root_loops.stand(vertices, normals, triangles, chosen, spread, corners, out)
+        return Roots(corners=corners, weights=out[0], points=out[1], normals=out[2])
+    return _stand(vertices, normals, triangles[chosen], spread)
+
+
+def _picked(share: Floats, tickets: Floats) -> Ints:
+    """Return for each ticket, in rising order, the first entry whose share reaches it."""
+    if swift(share):
+        chosen = np.empty(len(tickets), np.int64)
+        root_loops.pick(share, tickets, chosen)
+        return chosen
+    return np.minimum(np.searchsorted(share, tickets), len(share) - 1)
+
+
+def _stand(vertices: Floats, normals: Floats, corners: Ints, spread: Floats) -> Roots:
+    """Return one root on each triangle."""
+    root_u, v = np.sqrt(spread[0]), spread[1]
     weights = np.stack([1 - root_u, root_u * (1 - v), root_u * v], axis=1)
-    corners = triangles[chosen]
-    normal = np.einsum("nkc,nk->nc", normals[corners], weights)
     return Roots(
         corners=corners,
         weights=weights,
         points=np.einsum("nkc,nk->nc", vertices[corners], weights),
-        normals=unit(normal),
+        normals=unit(np.einsum("nkc,nk->nc", normals[corners], weights)),
     )
+
+
+def _areas(vertices: Floats, triangles: Ints, density: Floats) -> Floats:
+    """Return twice the triangles' areas times their densities."""
+    if swift(vertices):
+        out = np.empty(len(triangles), np.float32)
+        root_loops.areas(vertices, triangles, density, out)
+        return out
+    corner = vertices[triangles]
+    a, b = corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0]
+    square = np.einsum("nc,nc->n", a, a) * np.einsum("nc,nc->n", b, b) - np.einsum("nc,nc->n", a, b) ** 2
+    return np.asarray(np.sqrt(np.maximum(square, 0)) * np.maximum(density, 0))
 
 
 def corner_mean(values: Floats, triangles: Ints) -> Floats:
@@ -193,23 +249,35 @@ def corner_most(values: Floats, triangles: Ints) -> Floats:
 
 def mix(values: Floats, roots: Roots) -> Floats:
     """Return values at vertices mixed to the roots."""
+    if swift(values):
+        out = np.empty(len(roots.corners), np.float32)
+        root_loops.mix(values, roots.corners, roots.weights, out)
+        return out
     return np.asarray(np.einsum("nk,nk->n", values[roots.corners], roots.weights), np.float32)
 
 
 def unit(vectors: Floats) -> Floats:
     """Return vectors of length one."""
+    if vectors.ndim == 2 and swift(vectors):
+        out = np.array(vectors, np.float32, order="C")
+        root_loops.unit(out)
+        return out
     length = np.sqrt(np.einsum("...c,...c->...", vectors, vectors))
     return np.asarray(vectors / np.maximum(length, 1e-12)[..., None], np.float32)
 
 
 def tangent(vectors: Floats, normals: Floats) -> Floats:
     """Return the part of the vectors along the skin, as unit vectors."""
+    if swift(vectors):
+        out = np.empty(normals.shape, np.float32)
+        root_loops.tangent(np.ascontiguousarray(vectors, np.float32), normals, out)
+        return out
     return unit(vectors - normals * np.einsum("nc,nc->n", vectors, normals)[:, None])
 
 
 def ramp(values: Floats, start: Number | Floats, end: Number | Floats) -> Floats:
     """Return 0 before `start`, 1 after `end` and a smooth step between (start may lie above end)."""
-    t = np.clip((values - start) / (end - start), 0, 1)
+    t = np.minimum(np.maximum((values - start) / (end - start), 0), 1)
     return np.asarray(t * t * (3 - 2 * t), np.float32)
 
 
@@ -224,9 +292,12 @@ def waves(wavelength: float, rng: np.random.Generator, channels: int = 3) -> Wav
 
 def rippled(points: Floats, noise: Waves) -> Floats:
     """Return the noise at points (n, channels): about unit size, alike within a wavelength."""
-    wave = np.sin(points @ noise.way + noise.phase)
-    summed = wave.reshape(len(points), -1, WAVES).sum(axis=2)
-    return np.asarray(summed * (2 / WAVES) ** 0.5, np.float32)
+    x, y, z = (noise.way.T[:, k, None] for k in range(3))
+    wave = x * points[:, 0] + y * points[:, 1] + z * points[:, 2]
+    wave += noise.phase[:, None]
+    np.sin(wave, out=wave)  # in rows: sums of five neighbours would take longer than the waves
+    summed = wave.reshape(-1, WAVES, len(points)).sum(axis=1)
+    return np.asarray((summed * np.float32((2 / WAVES) ** 0.5)).T, np.float32)
 
 
 def ripple(points: Floats, wavelength: float, rng: np.random.Generator, channels: int = 3) -> Floats:
@@ -244,44 +315,7 @@ def together(first: Roots, second: Roots) -> Roots:
     )
 
 
-def _none() -> Floats:
-    return np.zeros((0, 3), np.float32)
-
-
-def _outermost(place: Place) -> Floats:
-    """Return the largest reach in each cell; cells without a point take from their neighbours."""
-    column = ((place.angle / (2 * np.pi) + 0.5) * AROUND + 0.5).astype(np.int64) % AROUND
-    row = np.floor((place.rise - LOWEST) / CELL).astype(np.int64)
-    inside = (row >= 0) & (row < ALONG)
-    cell = row[inside] * AROUND + column[inside]
-    flat = np.zeros(ALONG * AROUND, np.float32)
-    np.maximum.at(flat, cell, place.reach[inside])
-    grid = flat.reshape(ALONG, AROUND)
-    for _ in range(12):
-        if (grid > 0).all():
-            break
-        grid = np.where(grid > 0, grid, _around(grid))
-    spread = np.maximum(grid, 0.5 * (_rows(grid, 1) + _rows(grid, -1)))
-    return np.asarray(0.5 * spread + 0.25 * (np.roll(spread, 1, 1) + np.roll(spread, -1, 1)), np.float32)
-
-
-def _rows(grid: Floats, by: int) -> Floats:
-    return np.concatenate([grid[by:], grid[-by:]] if by > 0 else [grid[:-by], grid[:by]])
-
-
-def _around(grid: Floats) -> Floats:
-    """Return the mean of the filled neighbours of each cell, 0 where there is none."""
-    near = np.stack([np.roll(grid, 1, 1), np.roll(grid, -1, 1), _rows(grid, 1), _rows(grid, -1)])
-    filled = (near > 0).sum(axis=0)
-    return np.asarray(near.sum(axis=0) / np.maximum(filled, 1), np.float32)
-
-
-def _hairline(hairy: Floats, centre: Floats) -> Floats:
-    """Return the lowest scalp vertex by angle; its gaps are filled from the sides."""
-    angle = np.arctan2(hairy[:, 0] - centre[0], hairy[:, 2] - centre[2])
-    column = ((angle / (2 * np.pi) + 0.5) * AROUND + 0.5).astype(np.int64) % AROUND
-    line = np.full(AROUND, np.inf, np.float32)
-    np.minimum.at(line, column, hairy[:, 1])
-    known = np.isfinite(line)
-    filled = np.interp(np.arange(AROUND), np.flatnonzero(known), line[known], period=AROUND)
-    return np.asarray(filled, np.float32)
+def no_roots() -> Roots:
+    """Return no roots at all."""
+    none = np.zeros((0, 3), np.float32)
+    return Roots(corners=np.zeros((0, 3), np.int64), weights=none, points=none, normals=none)

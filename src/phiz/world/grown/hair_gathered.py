@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from phiz.world.grown import hair_loops
+from phiz.world.grown.hair_bounds import push_out, settle
 from phiz.world.grown.hair_fields import (
     MARGIN,
     SKULL_RADIUS,
@@ -15,9 +17,10 @@ from phiz.world.grown.hair_fields import (
     ramp,
     ripple,
     skin_reach,
+    swift,
     unit,
 )
-from phiz.world.grown.hair_growth import DOWN, Plan, push_out, settle
+from phiz.world.grown.hair_growth import DOWN, Plan
 from phiz.world.grown.hair_styles import HairStyle
 
 TIE = 0.012
@@ -44,19 +47,31 @@ def gather(
     height = np.linspace(0, 1, steps) * np.linalg.norm(spot - skull.centre, axis=1)[:, None]
     height = height + (1 - t) * np.linalg.norm(roots.points - skull.centre, axis=1)[:, None]
     points = skull.centre + ahead * height[..., None]
-    flat = points.reshape(-1, 3).astype(np.float32)
-    place = locate(flat, skull.centre)
-    rise = (volume[:, None] * np.minimum(1, 4 * t)).reshape(-1)
-    skin = skin_reach(skull, place) + MARGIN + rise
-    near = np.tile(ramp(t, 0.8, 1.0), count)
-    reach = np.maximum(skin, place.reach * near + skin * (1 - near))
-    laid = settle(skull, flat, place, reach.astype(np.float32)).reshape(count, steps, 3)
+    laid = lay(points.astype(np.float32), skull, volume[:, None] * np.minimum(1, 4 * t), ramp(t, 0.8, 1.0))
     laid[:, 0] = roots.points
     laid[:, 1:] += 0.0008 * ripple(laid[:, 1:].reshape(-1, 3), 0.03, rng).reshape(count, steps - 1, 3)
     lock = rng.integers(0, style.clumps, count)
     stray = (rng.random(count) < style.flyaway)[:, None, None]
     lifted = laid + stray * 0.0025 * np.sin(np.pi * t)[None, :, None] * ahead
     return push_out(np.asarray(lifted, np.float32), skull), lock
+
+
+def lay(points: Floats, skull: Skull, rise: Floats, near: Floats) -> Floats:
+    """Return strands laid on the skin, `rise` (n, k) above it.
+
+    Where `near` (k,) is 1 they stay as far out as they are.
+    """
+    if swift(points):
+        out = np.empty(points.shape, np.float32)
+        shape = skull.centre, skull.radius, skull.hairline
+        hair_loops.lay(points, shape, np.asarray(rise, np.float32), near, out)
+        return out
+    flat = points.reshape(-1, 3)
+    place = locate(flat, skull.centre)
+    skin = skin_reach(skull, place) + MARGIN + rise.reshape(-1)
+    kept = np.tile(near, len(points))
+    reach = np.maximum(skin, place.reach * kept + skin * (1 - kept))
+    return settle(skull, flat, place, reach.astype(np.float32)).reshape(points.shape)
 
 
 def knot_place(style: HairStyle, skull: Skull) -> tuple[Floats, Floats]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from phiz.world.drawn import loops
+from phiz.world.grown import root_loops
 from phiz.world.surface import Strands
 
 
@@ -35,18 +38,31 @@ def root(
     normals: Float[Tensor, "v 3"],
 ) -> Rooted:
     """Return the strands bound to the skin they were grown on."""
-    frame = _frames(corners, weights, vertices, normals)
-    rest = _at(vertices, corners, weights)
+    rest, frame = _stand(corners, weights, vertices, normals)
     return Rooted(strands=strands, corners=corners, weights=weights, rest=rest, frame=frame)
 
 
 def follow(rooted: Rooted, vertices: Float[Tensor, "v 3"], normals: Float[Tensor, "v 3"]) -> Strands:
     """Return the strands where they stand once the skin has moved: shifted and turned, not bent."""
-    now = _at(vertices, rooted.corners, rooted.weights)[:, None]
-    frame = _frames(rooted.corners, rooted.weights, vertices, normals)
+    now, frame = _stand(rooted.corners, rooted.weights, vertices, normals)
     turn = frame @ rooted.frame.transpose(-1, -2)  # (n, 3, 3)
-    moved = (rooted.strands.points - rooted.rest[:, None]) @ turn.transpose(-1, -2) + now
+    moved = (rooted.strands.points - rooted.rest[:, None]) @ turn.transpose(-1, -2) + now[:, None]
     return replace(rooted.strands, points=moved)
+
+
+def _stand(
+    corners: Int[Tensor, "n 3"],
+    weights: Float[Tensor, "n 3"],
+    vertices: Float[Tensor, "v 3"],
+    normals: Float[Tensor, "v 3"],
+) -> tuple[Float[Tensor, "n 3"], Float[Tensor, "n 3 3"]]:
+    """Return where roots stand, and the axes of the skin there."""
+    if not loops.ready(vertices):
+        return _at(vertices, corners, weights), _frames(corners, weights, vertices, normals)
+    rest, frame = np.empty((len(corners), 3), np.float32), np.empty((len(corners), 3, 3), np.float32)
+    given = (loops.array(t) for t in (vertices, normals, corners, weights))
+    root_loops.frames(*given, rest, frame)
+    return torch.from_numpy(rest), torch.from_numpy(frame)
 
 
 def _at(values: Float[Tensor, "v 3"], corners: Int[Tensor, "n 3"], weights: Float[Tensor, "n 3"]) -> Tensor:

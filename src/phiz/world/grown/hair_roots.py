@@ -11,6 +11,7 @@ from phiz.world.grown import hair_fields
 from phiz.world.grown.hair_fields import Floats, Ints, Roots, Skull, hairline_height, locate, ramp
 from phiz.world.grown.hair_styles import HEAD_HALF_WIDTH, HairStyle
 
+GROWN_PARTS = (Part.SCALP, Part.SKIN, Part.NECK)
 SPARE = 1.2
 """Roots tried for each strand wanted: some fall outside of the hairline."""
 SEAM_SHARE, SEAM_MOST = 0.2, 560
@@ -50,12 +51,8 @@ def plant(
     A few thousand strands stand 4 mm apart, which nobody sees where hair lies over its neighbours'
     roots. At partings and hairlines nothing lies over them, so that further strands start there.
     """
-    triangles, parts = head.triangles.numpy(), head.parts.numpy()
-    scalp = hair_fields.region(head, "scalp")
-    outer = np.isin(parts, (Part.SCALP, Part.SKIN, Part.NECK))
-    chosen = triangles[outer]
-    chosen = chosen[hair_fields.corner_most(scalp, chosen) > 0.05]
-    density = scalp * growth(style, skull, vertices)
+    chosen = hair_fields.triangles_of(head, GROWN_PARTS, "scalp", 0.05)
+    density = dense(style, skull, vertices, head)
     uneven = hair_fields.waves(0.014, rng, 1)
     wanted = style.count + style.under
     share = hair_fields.corner_mean(density, chosen)
@@ -87,7 +84,7 @@ def seam(
         most = np.maximum(most, np.exp(-(across**2)) * part_reach(style, relative))
     if style.tail == 0 and style.bun == 0 and style.crown > 0.2:
         away = (relative - whorl(style)) / (WHORL_REACH * wide)
-        most = np.maximum(most, 0.6 * np.exp(-np.square(away).sum(axis=1)))
+        most = np.maximum(most, 0.6 * np.exp(-np.einsum("nc,nc->n", away, away)))
     return np.asarray(most, np.float32)
 
 
@@ -136,6 +133,14 @@ def _inside(roots: Roots, density: Floats, uneven: hair_fields.Waves, rng: np.ra
     here = hair_fields.mix(density, roots)
     least = 0.14 + 0.16 * hair_fields.rippled(roots.points, uneven)[:, 0]
     return roots[here > least + 0.8 * rng.random(len(here)) ** 1.2]
+
+
+def dense(style: HairStyle, skull: Skull, vertices: Floats, head: MorphableModel) -> Floats:
+    """Return how densely a style grows at each of a head's vertices, 0 to 1."""
+    density: Floats = hair_fields.region(head, "scalp").copy()
+    own = np.flatnonzero(density > 0)
+    density[own] *= growth(style, skull, vertices[own])
+    return density
 
 
 def growth(style: HairStyle, skull: Skull, points: Floats) -> Floats:
