@@ -35,8 +35,8 @@ class DemoConfig:
 
     output: Path = option(Path("demo.mp4"), "-o", "--output")
     """The film to write."""
-    seed: int = 11
-    """Which person, and which of the many ways to move while speaking; 11 suits the built-in voice."""
+    seed: int = 5
+    """Which person, and which of the many ways to move while speaking; 5 suits the built-in voice."""
     audio: Path | None = None
     """Sound to say instead of the built-in sentence: any sound or video file."""
     size: int = 256

@@ -98,7 +98,7 @@ def scalp_cover(look: HairLook, vertices: Float[Tensor, "v 3"], head: MorphableM
     longest = max(style.top, style.back)
     thick = SHAVEN + (1 - SHAVEN) * min(max((longest - 0.008) / 0.022, 0.0), 1.0)
     density = hair_roots.dense(style, skull, skin, head)
-    return torch.from_numpy(np.asarray(thick * ramp(density, 0.12, 0.75), np.float32))
+    return torch.from_numpy(np.asarray(thick * ramp(density, 0.08, 0.42), np.float32))
 
 
 def _style(look: HairLook) -> HairStyle:
