@@ -43,11 +43,7 @@ def grow_brows(
     skin, normal = vertices.detach().numpy(), normals.detach().numpy()
     landmarks = head.landmarks(vertices[None])[0].detach().numpy()
     grown = [_brow(look, side, skin, normal, landmarks, head, rng) for side in ("left", "right")]
-    return [
-        root(strands, torch.from_numpy(roots.corners), torch.from_numpy(roots.weights), vertices, normals)
-        for strands, roots in grown
-        if strands.count
-    ]
+    return _rooted(grown, vertices, normals)
 
 
 def grow_lashes(
@@ -63,6 +59,13 @@ def grow_lashes(
     skin, normal = vertices.detach().numpy(), normals.detach().numpy()
     landmarks = head.landmarks(vertices[None])[0].detach().numpy()
     grown = [_lashes(look, side, skin, normal, landmarks, head, rng) for side in ("left", "right")]
+    return _rooted(grown, vertices, normals)
+
+
+def _rooted(
+    grown: list[tuple[Strands, Roots]], vertices: Float[Tensor, "v 3"], normals: Float[Tensor, "v 3"]
+) -> list[Rooted]:
+    """Return the hairs tied to the skin that they grow on; nothing for places where none grow."""
     return [
         root(strands, torch.from_numpy(roots.corners), torch.from_numpy(roots.weights), vertices, normals)
         for strands, roots in grown
