@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from types import ModuleType
 from typing import Any
@@ -14,7 +13,6 @@ import torch
 from round_skull import SKULL, roots_on_top
 
 from phiz.face.morphable import REGIONS
-from phiz.world.drawn import loops
 from phiz.world.grown import (
     facial_loops,
     hair_bounds,
@@ -39,19 +37,6 @@ GATE = FaceGate(heights=np.array([-0.08, 0.02, 0.08], np.float32), angles=np.arr
 ROOTS = roots_on_top(COUNT)
 LAYER = np.random.default_rng(6).random(COUNT).astype(np.float32)
 CLOSE = {"atol": 2e-6, "rtol": 0}
-
-
-@pytest.fixture
-def twins(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], tuple[Any, Any]]:
-    """Return a function that calls another with compiled loops and again without."""
-
-    def both(make: Callable[[], Any]) -> tuple[Any, Any]:
-        compiled = make()
-        with monkeypatch.context() as patch:
-            patch.setattr(loops, "ready", lambda tensor: False)
-            return compiled, make()
-
-    return both
 
 
 def random(seed: int = 0) -> np.random.Generator:

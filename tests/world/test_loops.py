@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from phiz.face import head
-from phiz.graphics import raster, raster_torch
+from phiz.graphics import raster
 from phiz.graphics.camera import Camera, from_fov
 from phiz.world import paint
 from phiz.world.body import creases, texture_loops, textures
@@ -20,7 +20,6 @@ from phiz.world.drawn import (
     blur_loops,
     develop,
     light_loops,
-    loops,
     mesh_loops,
     meshes,
     sample_loops,
@@ -39,20 +38,6 @@ from phiz.world.scene import portrait_scene
 from phiz.world.surface import Label, Material, Strands
 from phiz.world.worn import hats
 from phiz.world.worn.hats import Skull
-
-
-@pytest.fixture
-def twins(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], tuple[Any, Any]]:
-    """Return a function that calls another with compiled loops and again with plain torch."""
-
-    def both(make: Callable[[], Any]) -> tuple[Any, Any]:
-        compiled = make()
-        with monkeypatch.context() as patch:
-            patch.setattr(loops, "ready", lambda tensor: False)
-            patch.setattr(raster, "raster_cpu", raster_torch)
-            return compiled, make()
-
-    return both
 
 
 @pytest.fixture

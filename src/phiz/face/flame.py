@@ -25,7 +25,7 @@ from phiz.errors import HeadError
 from phiz.face import archive
 from phiz.face.coeffs import FaceCoeffs, Sizes
 from phiz.face.correspond import nearest, similarity
-from phiz.face.morphable import REGIONS, Part, vertex_normals
+from phiz.face.morphable import REGIONS, Part, plain_colours, vertex_normals
 from phiz.face.outline import parts_from_regions, regions_from_landmarks
 from phiz.graphics import frames, rotation
 
@@ -100,8 +100,7 @@ class Flame(nn.Module):
 
     def colours(self, face: FaceCoeffs) -> Float[Tensor, "b v 3"]:
         """Return one plain skin colour: FLAME's texture is a file of its own."""
-        tone = torch.tensor([0.78, 0.60, 0.52], device=self.mean.device)
-        return tone.expand(face.batch, self.mean.shape[0], 3)
+        return plain_colours(self.mean, face.batch)
 
     def landmarks(self, vertices: Float[Tensor, "b v 3"]) -> Float[Tensor, "b 68 3"]:
         """Return the 68 iBUG points; those of the cheeks are fixed to the surface."""

@@ -160,6 +160,15 @@ def region(model: MorphableModel, name: str) -> Float[Tensor, " v"]:
     return model.regions[:, REGIONS.index(name)]
 
 
+PLAIN_SKIN = (0.78, 0.60, 0.52)
+"""The colour of heads that have no colours of their own, sRGB."""
+
+
+def plain_colours(mean: Float[Tensor, "v 3"], batch: int) -> Float[Tensor, "b v 3"]:
+    """Return the same skin colour for every vertex of some faces."""
+    return torch.tensor(PLAIN_SKIN, device=mean.device).expand(batch, mean.shape[0], 3)
+
+
 def add_at(
     points: Float[Tensor, "b v 3"], members: Int[Tensor, " n"], values: Float[Tensor, "b n 3"]
 ) -> Float[Tensor, "b v 3"]:

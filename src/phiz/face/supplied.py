@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from phiz.errors import HeadError
 from phiz.face import archive
 from phiz.face.coeffs import FaceCoeffs, Sizes
-from phiz.face.morphable import ARKIT_NAMES, REGIONS, Part, vertex_normals
+from phiz.face.morphable import ARKIT_NAMES, REGIONS, Part, plain_colours, vertex_normals
 
 FloatArray = npt.NDArray[np.float32]
 Array = npt.NDArray[np.generic]
@@ -118,8 +118,7 @@ class SuppliedHead(nn.Module):
 
     def colours(self, face: FaceCoeffs) -> Float[Tensor, "b v 3"]:
         """Return one plain skin colour: the file has no texture modes."""
-        tone = torch.tensor([0.78, 0.60, 0.52], device=self.mean.device)
-        return tone.expand(face.batch, self.mean.shape[0], 3)
+        return plain_colours(self.mean, face.batch)
 
     def landmarks(self, vertices: Float[Tensor, "b v 3"]) -> Float[Tensor, "b 68 3"]:
         """Return the 68 iBUG points."""

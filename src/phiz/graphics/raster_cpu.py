@@ -6,15 +6,14 @@ the same numbers. Compilation happens at the first call and is kept on disk.
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from phiz.graphics.compiling import compiled
 from phiz.graphics.raster_torch import BITS, GUARD, NEAR, ONE
 
 HALF = ONE // 2
@@ -141,15 +140,7 @@ def _weigh(grid: Any, nearness: Any, triangles: Any, triangle: Any, weights: Any
             weights[y, x, 2] = w2 * share
 
 
-def _compiled(function: Any) -> Any:
-    """Return the function, to be compiled at its first call.
-
-    Numba wants the plain function, not what type checkers of the tests may have wrapped it in.
-    """
-    return numba.njit(inspect.unwrap(function), cache=True, nogil=True)
-
-
-owns = _compiled(_owns)
-snap = _compiled(_snap)
-fill = _compiled(_fill)
-weigh = _compiled(_weigh)
+owns = compiled(_owns)
+snap = compiled(_snap)
+fill = compiled(_fill)
+weigh = compiled(_weigh)

@@ -21,7 +21,7 @@ from phiz.errors import UsageError
 from phiz.face import supplied
 from phiz.face.contact import FacingEdges
 from phiz.face.head import Head
-from phiz.face.morphable import ARKIT_NAMES
+from phiz.face.morphable import ARKIT_NAMES, PLAIN_SKIN
 from phiz.face.points import MIRROR_68
 from phiz.options import option
 from phiz.train.colours import learn_colours
@@ -36,7 +36,6 @@ STILL = 3e-5
 """A vertex that no expression moves further than this, in metres, is left out of their modes."""
 TONGUE_JAW, TONGUE_FUNNEL = 0.42, 0.18
 """How much of jawOpen and mouthFunnel goes with a tongue that is put out, so that it has room."""
-PLAIN_SKIN = (0.78, 0.60, 0.52)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,10 +163,11 @@ def describe(
             whole[name] = np.asarray(value, np.int64)
     tensors = {name: torch.from_numpy(np.asarray(value, np.float32)) for name, value in floats.items()}
     tensors |= {name: torch.from_numpy(np.asarray(value, np.int16)) for name, value in whole.items()}
-    tensors |= _bytes(template, mean, regions, shade)
+    parts = anatomy.label_triangles(template, mean, regions)
+    tensors |= _bytes(parts, regions, shade)
     tensors |= _quantised("identity", identity, 127, torch.int8)
     tensors |= _quantised("expression", expression[:, moving], 32767, torch.int16)
-    return about, tensors | _texture(len(mean)) | _dense(mean, template, regions)
+    return about, tensors | _texture(len(mean)) | _dense(mean, template, parts)
 
 
 def _even_landmarks(source: supplied.SuppliedHead) -> Floats:
@@ -200,8 +200,7 @@ def _anchors(template: Template) -> Ints:
     return np.stack([upper[:count:7], lower[:count:7]])
 
 
-def _bytes(template: Template, mean: Floats, regions: Floats, shade: Floats) -> dict[str, Tensor]:
-    parts = anatomy.label_triangles(template, mean, regions)
+def _bytes(parts: Ints, regions: Floats, shade: Floats) -> dict[str, Tensor]:
     found = {
         "parts": parts,
         "regions": np.rint(regions * 255),
@@ -226,9 +225,8 @@ def _texture(vertices: int) -> dict[str, Tensor]:
     }
 
 
-def _dense(mean: Floats, template: Template, regions: Floats) -> dict[str, Tensor]:
+def _dense(mean: Floats, template: Template, parts: Ints) -> dict[str, Tensor]:
     """Return where the points of the 478-point layout lie."""
-    parts = anatomy.label_triangles(template, mean, regions)
     corners, weights = place_layout(read_layout(), mean, template.triangles, parts, template.mirror)
     return {
         "dense_corners": torch.from_numpy(corners.astype(np.int16)),

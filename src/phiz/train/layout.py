@@ -50,7 +50,6 @@ SURFACES = {
     "right_eye": (Part.RIGHT_EYE,),
 }
 """What a point can lie on. Closed lips touch, so that a position alone does not say which one is meant."""
-SIDES = {"left_eye": "right_eye", "right_eye": "left_eye"}
 FRONT = -0.02
 """Vertices further back than this, in metres, are no candidates."""
 ZOOM = ((4, 0.006), (16, 0.0015), (64, 0.0004))

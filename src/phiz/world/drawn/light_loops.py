@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from phiz.world.drawn.loops import compiled
+from phiz.graphics.compiling import compiled
 
 
 def _probe(depth: Any, x: Any, y: Any, across: Any, down: Any) -> Any:

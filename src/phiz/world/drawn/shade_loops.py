@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from phiz.graphics.compiling import compiled
 from phiz.graphics.shade import C0, C1, C2
-from phiz.world.drawn.loops import compiled
 
 F = np.float32
 K0, K1, K2, K3, K4 = F(C0), F(C1), F(C2), F(C2 / (2 * math.sqrt(3))), F(C2 / 2)

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phiz.graphics.compiling import compiled
 from phiz.world.drawn import loops
 from phiz.world.grown import hair_ribbons
 from phiz.world.surface import Material, Strands, Surface
@@ -67,4 +68,4 @@ def _draw(
                 corners[t + 1, 0], corners[t + 1, 1], corners[t + 1, 2] = a + 1, a + 3, a + 2
 
 
-draw = loops.compiled(_draw)
+draw = compiled(_draw)
