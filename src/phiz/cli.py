@@ -53,6 +53,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.world.show:sheet", "Draw a sheet of people who never lived, each in a scene of their own."
     ),
     "world shards": Verb("phiz.world.data.shards:shards_verb", "Write a data set of rendered people."),
+    "world portraits": Verb(
+        "phiz.world.data.portraits:portraits_verb",
+        "Write portraits for a generator to learn from, as flat arrays.",
+    ),
     "world turntable": Verb("phiz.world.show:turntable", "Film one person from all sides."),
     "train head": Verb(
         "phiz.train.head:train_head",
@@ -83,6 +87,7 @@ GROUPS: Mapping[str, str] = {
 EXTRAS: Mapping[str, str] = {
     "scipy": "train",
     "tensorboard": "train",
+    "wandb": "watch",
     "starlette": "app",
     "uvicorn": "app",
     "onnx": "export",
