@@ -37,6 +37,7 @@ FLOORS: Mapping[str, int] = {
     # roof
     "demo": 11,
     "doctor": 11,
+    "mesh": 11,
     "app": 11,
     "cli": 12,
 }
