@@ -9,6 +9,9 @@ under it is its help. A field that is a dataclass itself adds options with a dot
         output: Path = option(Path("talk.mp4"), "-o", "--output")
         seed: int = 0
         \"\"\"Which of the many possible motions.\"\"\"
+
+A config with a field ``preset`` and a static method ``presets()`` takes its defaults from the preset
+that is named: ``--preset GUIDE_1024 --batch 16``.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ from phiz.errors import UsageError
 C = TypeVar("C")
 
 FLAGS = "phiz.flags"
+PRESET, PRESETS = "preset", "presets"
 POSITIONAL = "phiz.positional"
 PLACEHOLDERS: Mapping[object, str] = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
 WORDS: Mapping[object, str] = {int: "a whole number", float: "a number"}
@@ -57,7 +61,7 @@ def parse(config: type[C], words: Sequence[str], *, prog: str = "phiz") -> C:
     found, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
         raise UsageError(_unknown_words(unknown, _flags_of(parser), prog))
-    return _build(config, vars(found))
+    return _build(config, vars(found), _preset(config, vars(found)))
 
 
 def help_text(config: type[object], *, prog: str, about: str = "", examples: str = "") -> str:
@@ -226,19 +230,33 @@ def _unknown_words(unknown: Sequence[str], known: Sequence[str], prog: str) -> s
     return f"there is no option {name}.{suggest(name, known)} See: {prog} --help"
 
 
-def _build(config: type[C], found: Mapping[str, Any]) -> C:
+def _preset(config: type[C], found: Mapping[str, Any]) -> C | None:
+    """Return the config whose values stand where the command line says nothing, if one is named."""
+    name = found.get(PRESET)
+    if not name or not hasattr(config, PRESETS):
+        return None
+    known: Mapping[str, C] = getattr(config, PRESETS)()
+    if name not in known:
+        raise UsageError(f"there is no preset {name!r}.{suggest(name, known)} Known are {', '.join(known)}.")
+    return known[name]
+
+
+def _build(config: type[C], found: Mapping[str, Any], start: C | None = None) -> C:
     """Return a config from values by name; names with a dot go one level down."""
     hints = typing.get_type_hints(config)
     values: dict[str, Any] = {}
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
         name = field.name
+        default = _default_of(field) if start is None else getattr(start, name)
         if field.init and dataclasses.is_dataclass(hints[name]):
-            start = f"{name.rstrip('_')}."
-            inner = {key.removeprefix(start): found[key] for key in found if key.startswith(start)}
-            if inner or _default_of(field) is MISSING:
-                values[name] = _nested(hints[name], _default_of(field), inner)
+            prefix = f"{name.rstrip('_')}."
+            inner = {key.removeprefix(prefix): found[key] for key in found if key.startswith(prefix)}
+            if inner or default is MISSING or start is not None:
+                values[name] = _nested(hints[name], default, inner)
         elif name in found:
             values[name] = tuple(found[name]) if isinstance(found[name], list) else found[name]
+        elif field.init and start is not None:
+            values[name] = default
     return _checked(config, values)
 
 
