@@ -58,6 +58,7 @@ VERBS: Mapping[str, Verb] = {
         "Write portraits for a generator to learn from, as flat arrays.",
     ),
     "world turntable": Verb("phiz.world.show:turntable", "Film one person from all sides."),
+    "train gan": Verb("phiz.train.gan:train_gan", "Train a generator against a discriminator."),
     "train head": Verb(
         "phiz.train.head:train_head",
         "Learn our own head's shape and expressions from a folder of scanned ones.",
@@ -67,6 +68,10 @@ VERBS: Mapping[str, Verb] = {
         "Learn where the points of MediaPipe's 478-point layout lie on our head.",
     ),
     "data check": Verb("phiz.prepare.check:check_verb", "Look for faults in a data set."),
+    "mesh": Verb(
+        "phiz.mesh:mesh_verb",
+        "Write a drawn head as a mesh with colours for Blender, a game engine or a web page.",
+    ),
     "head export": Verb(
         "phiz.face.export:export_verb", "Write a head model for Blender, a game engine or a web page."
     ),
