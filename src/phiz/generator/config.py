@@ -58,6 +58,9 @@ class GeneratorConfig:
     density_gain: float = 1.0
     """Densities are multiplied by this: how near to opaque a new network is."""
 
+    density_noise: float = 1.0
+    """Spread of the noise that is added to densities in training, before they are made positive."""
+
     # Planes
     planes_channels: int = 32
     """Channels of each of the three planes."""
@@ -274,6 +277,7 @@ BUILTIN_256 = GeneratorConfig(
     colour="extra",
     density="softplus",
     density_gain=30.0,
+    density_noise=0.0,
     background_latent=4,
     background_hidden=16,
     background_layers=2,

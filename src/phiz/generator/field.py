@@ -200,14 +200,17 @@ def inverted_sphere(
     """
     ray = torch.nn.functional.normalize(directions, dim=-1)
     origin = origins[:, None].expand_as(ray)
-    along = -(ray * origin).sum(-1, keepdim=True)
+    # parity: dividing by a length of one nearly is to the last digit what was published; ten octaves of
+    # encoding make much of that digit.
+    square = ray.square().sum(-1, keepdim=True)
+    along = -(ray * origin).sum(-1, keepdim=True) / square
     middle = origin + along * ray
-    far = along + (1 - middle.square().sum(-1, keepdim=True)).clamp(min=0).sqrt()
-    exit_ = origin + far * ray
+    height = middle.norm(dim=-1, keepdim=True)
+    far = (1 - height * height).clamp(min=0).sqrt() * (1 / ray.norm(dim=-1, keepdim=True))
+    exit_ = origin + (along + far) * ray
     axis = torch.linalg.cross(origin, exit_)
     # A ray through the origin turns about nothing: any axis is right, and the angle is zero.
     axis = axis / axis.norm(dim=-1, keepdim=True).clamp(min=1e-12)
-    height = middle.norm(dim=-1, keepdim=True)
     radii = inverse_radii.expand(*ray.shape[:2], -1)
     angle = torch.asin(height.clamp(max=1)) - torch.asin((height * radii).clamp(max=1))
     return _turned(exit_, axis, angle, radii)
@@ -222,9 +225,9 @@ def _turned(
     """Return the exit points turned by angles about axes (Rodrigues' formula), and the inverse radii."""
     cosine, sine = angle.cos()[..., None], angle.sin()[..., None]
     across = torch.linalg.cross(axis, exit_)[:, :, None]
-    along = (axis * exit_).sum(-1, keepdim=True)[:, :, None] * axis[:, :, None] * (1 - cosine)
+    along = axis[:, :, None] * (axis * exit_).sum(-1, keepdim=True)[:, :, None] * (1 - cosine)
     turned = exit_[:, :, None] * cosine + across * sine + along
-    turned = torch.nn.functional.normalize(turned, dim=-1)
+    turned = turned / turned.norm(dim=-1, keepdim=True)
     return torch.cat([turned, radii[..., None]], dim=-1)
 
 

@@ -28,10 +28,11 @@ def on_sphere(
     roll: float = 0.0,
 ) -> Camera:
     """Return cameras that look at the origin; `roll` turns the picture, anticlockwise."""
-    far = torch.as_tensor(radius, dtype=azimuth.dtype, device=azimuth.device)
-    eye = torch.stack(
-        [polar.sin() * azimuth.cos(), polar.sin() * azimuth.sin(), polar.cos()], dim=-1
-    ) * far.reshape(-1, 1)
+    return looking(_place(azimuth, polar, radius), config, roll)
+
+
+def looking(eye: Float[Tensor, "b 3"], config: GeneratorConfig, roll: float = 0.0) -> Camera:
+    """Return cameras at places that look at the origin."""
     pose = look_at(eye, torch.zeros_like(eye), (0.0, 0.0, 1.0))
     if roll:
         turn = torch.eye(4, dtype=pose.dtype, device=pose.device)
@@ -59,12 +60,13 @@ def at(config: GeneratorConfig, position: Sequence[float], *, roll: float = 0.0)
 
     (0.5, 0.5, 0.5) is frontal; positions may lie beyond 0 and 1. `scale` multiplies the radius.
     """
+    # parity: places given by hand are computed in double precision.
     azimuth, polar, radius = (
-        _linear(ends, torch.tensor([float(part)]))
+        _linear(ends, torch.tensor([float(part)], dtype=torch.float64))
         for ends, part in zip((config.azimuth, config.polar, config.radius), position, strict=False)
     )
     scale = float(position[3]) if len(position) > 3 else 1.0
-    return on_sphere(config, azimuth, polar, radius * scale, roll)
+    return looking(_place(azimuth, polar, radius * scale).float(), config, roll)
 
 
 def at_units(config: GeneratorConfig, units: Float[Tensor, "b 2"]) -> Camera:
@@ -84,6 +86,14 @@ def turned(config: GeneratorConfig, yaw: Float[Tensor, " b"], pitch: Float[Tenso
 def frozen(config: GeneratorConfig) -> Camera:
     """Return the camera that a background which is not to move is seen from."""
     return on_sphere(config, torch.zeros(1), torch.full((1,), FROZEN_POLAR))
+
+
+def _place(
+    azimuth: Float[Tensor, " b"], polar: Float[Tensor, " b"], radius: float | Float[Tensor, " b"]
+) -> Float[Tensor, "b 3"]:
+    far = torch.as_tensor(radius, dtype=azimuth.dtype, device=azimuth.device).reshape(-1, 1)
+    across = polar.sin()
+    return far * torch.stack([across * azimuth.cos(), across * azimuth.sin(), polar.cos()], dim=-1)
 
 
 def _normal(ends: tuple[float, float], units: Float[Tensor, " b"]) -> Float[Tensor, " b"]:

@@ -27,7 +27,7 @@ from phiz.generator.field import (
     raw_density,
 )
 from phiz.graphics.camera import Camera
-from phiz.graphics.rays import composite_weights, even_chances, inverse_cdf, points_along, rays_through
+from phiz.graphics.rays import composite_weights, even_chances, inverse_cdf, points_along
 from phiz.layers.modulated import Folded, apply
 
 UNTOLD_SAMPLES = 20
@@ -110,6 +110,26 @@ def to_depth(config: GeneratorConfig, places: Float[Tensor, "*b"]) -> Float[Tens
     return config.near + (config.far - config.near) * places
 
 
+def rays_through_pixels(
+    camera: Camera, uv: Float[Tensor, "b r 2"]
+) -> tuple[Float[Tensor, "b 3"], Float[Tensor, "b r 3"]]:
+    """Return the same as `phiz.graphics.rays.rays_through`, to the last digit as was published.
+
+    parity: pixels go into the world by one matrix, and the camera's place is taken off again. Ten octaves
+    of encoding make much of the last digit, and fine samples at the edge of an interval even more.
+    """
+    inner = camera.intrinsics
+    sideways = torch.diag_embed(
+        torch.stack([1 / inner[:, 0, 0], 1 / inner[:, 1, 1], *inner.new_ones(2, len(inner))], dim=-1)
+    )
+    ones = torch.ones_like(uv[..., 0])
+    pixels = torch.stack(
+        [uv[..., 0] - inner[:, None, 0, 2], inner[:, None, 1, 2] - uv[..., 1], -ones, ones], dim=1
+    )  # (b, 4, r)
+    places = (camera.world_from_camera @ sideways) @ pixels
+    return camera.position, places[:, :3].transpose(1, 2) - camera.position[:, None]
+
+
 def jittered(places: Float[Tensor, "b r s"], chances: Float[Tensor, "b r s"]) -> Float[Tensor, "b r s"]:
     """Return each place moved within its stratum, which reaches half way to its neighbours."""
     middle = (places[..., 1:] + places[..., :-1]) / 2
@@ -148,7 +168,7 @@ class Marcher:
         depths: Depths | None = None,
     ) -> tuple[Samples, Depths, Float[Tensor, "b r"]]:
         """Return the samples of rays, where they were taken, and how long a unit of depth is."""
-        origins, directions = rays_through(camera, uv)
+        origins, directions = rays_through_pixels(camera, uv)
         stretch = directions.norm(dim=-1)
         if depths is None:
             places = torch.linspace(0, 1, count, dtype=uv.dtype, device=uv.device)
@@ -181,8 +201,8 @@ class Marcher:
             flat = self.warp(flat, stage)
         hidden = self.foreground.hidden(self.prepared, flat)
         raw = _by_ray(raw_density(self.prepared, hidden), points)
-        if self.draws is not None:
-            raw = raw + self.draws.normal(*places.shape)
+        if self.draws is not None and self.config.density_noise > 0:
+            raw = raw + self.draws.normal(*places.shape) * self.config.density_noise
         places = places.expand(len(raw), -1, -1)
         return Samples(places, raw, _by_ray(hidden, points))
 
@@ -227,7 +247,7 @@ def march_background(
     draws: Draws | None = None,
 ) -> tuple[Float[Tensor, "b r s"], Float[Tensor, "b r s h"]]:
     """Return the weights and hidden layers of the samples behind the scene."""
-    origins, directions = rays_through(camera, uv)
+    origins, directions = rays_through_pixels(camera, uv)
     steps = torch.linspace(-1, 0, config.background_samples, dtype=uv.dtype, device=uv.device)
     places = (steps * config.background_start).expand(*uv.shape[:2], -1)
     if draws is not None:
@@ -235,8 +255,8 @@ def march_background(
     points = inverted_sphere(origins, directions, -places)
     hidden = background.hidden(prepared, rearrange(points, "b r s c -> b (r s) c"))
     raw = _by_ray(apply(prepared.density, hidden)[..., 0], points)
-    if draws is not None:
-        raw = raw + draws.normal(*places.shape)
+    if draws is not None and config.density_noise > 0:
+        raw = raw + draws.normal(*places.shape) * config.density_noise
     stretch = torch.ones_like(places[..., 0])
     weights, _ = composite_weights(torch.relu(raw), places.expand(len(raw), -1, -1), stretch, opaque=True)
     return weights, _by_ray(hidden, points)
