@@ -21,8 +21,8 @@ def follow(slow: nn.Module, fast: nn.Module, share: float) -> None:
     """Move the twin towards its network: keep `share` of its parameters; buffers are copied."""
     for mine, theirs in zip(slow.parameters(), fast.parameters(), strict=True):
         mine.lerp_(theirs.to(mine.dtype), 1 - share)
-    for mine, theirs in zip(slow.buffers(), fast.buffers(), strict=True):
-        mine.copy_(theirs)
+    for own, other in zip(slow.buffers(), fast.buffers(), strict=True):
+        own.copy_(other)
 
 
 def share_kept(batch: int, half_life: float, images: int = 0, ramp_up: float = 0.0) -> float:
@@ -32,4 +32,4 @@ def share_kept(batch: int, half_life: float, images: int = 0, ramp_up: float = 0
     of the pictures seen so far, so that the average is of some use from the beginning.
     """
     life = min(half_life, images * ramp_up) if ramp_up > 0 else half_life
-    return 0.5 ** (batch / max(life, 1e-8))
+    return float(0.5 ** (batch / max(life, 1e-8)))

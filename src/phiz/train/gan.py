@@ -7,8 +7,10 @@ StyleNeRF's loop (Gu et al., 2022) on StyleGAN2's losses. The settings and their
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import torch
 
@@ -41,21 +43,45 @@ def train_gan(config: GanConfig, console: Console) -> Mapping[str, object]:
     if not config.data:
         raise UsageError("say where the pictures are: phiz train gan --data DIR")
     with ranks.start(config.device) as here:
-        config = warmed(config, here, console)
+        check_share(config, here)
         try:
-            return fit(config, here, console)
+            ready = warmed(config, here, console)
+            if ready is None:
+                return {"output": str(warm_folder(config)), "steps": 0, "images": 0}
+            return fit(ready, here, console)
         except torch.OutOfMemoryError as error:
             raise PhizError(gan_watch.memory_advice(config, here.world)) from error
 
 
-def warmed(config: GanConfig, here: ranks.Ranks, console: Console) -> GanConfig:
-    """Return the settings with a generator to begin with, after fitting one if that was asked for."""
+def check_share(config: GanConfig, here: ranks.Ranks) -> None:
+    """Refuse a batch of which some processes would see more than others."""
+    if config.batch % here.world:
+        raise UsageError(
+            f"{here.world} processes cannot share a batch of {config.batch} evenly. "
+            f"Give --batch {here.world * max(config.batch // here.world, 1)}"
+        )
+
+
+def warm_folder(config: GanConfig) -> Path:
+    """Return where the warm start is kept: beside the run, whose folder has to be empty at first."""
+    return config.output.with_name(f"{config.output.name}-warm")
+
+
+def warmed(config: GanConfig, here: ranks.Ranks, console: Console) -> GanConfig | None:
+    """Return the settings with a generator to begin with, after fitting one if that was asked for.
+
+    Nothing comes back if that was not finished, because somebody asked to stop or the time is over.
+    """
     if not config.warm_start or config.start is not None:
         return config
-    first = replace(run_config(config), output=config.output / "warm")
+    began = time.monotonic()
+    first = replace(run_config(config), output=warm_folder(config))
     is_half = config.precision == "bfloat16"
     start = warm.fit(config.warm, config.generator, first, here, console, is_half=is_half)
-    return replace(config, start=start, generator=store.load(start).config)
+    if start is None:
+        return None
+    left = max(config.minutes - (time.monotonic() - began) / 60, 1e-6) if config.minutes else 0.0
+    return replace(config, start=start, generator=store.load(start).config, minutes=left)
 
 
 def fit(config: GanConfig, here: ranks.Ranks, console: Console) -> Mapping[str, object]:
@@ -66,7 +92,7 @@ def fit(config: GanConfig, here: ranks.Ranks, console: Console) -> Mapping[str, 
     loose = {"kimg", "workers", "picture_every", "measure_every", "measure_count", "data", "start"}
     loose |= {"start_discriminator", "warm", "warm_start", "inception"}
     run = Run(run_config(config), about, learners.parts(here), here, console, may_change=loose)
-    anchors = Sitters(config.warm.portraits, people=config.warm.people) if config.anchor > 0 else None
+    anchors = anchoring(config)
     with contextlib.closing(run):
         run.restore()
         progress = gan_losses.progress_at(run.images, *config.grow_kimg)
@@ -83,9 +109,19 @@ def fit(config: GanConfig, here: ranks.Ranks, console: Console) -> Mapping[str, 
                 run.advance(config.batch)
                 run.log({**values, "damaged pictures": float(len(stream.damaged))})
                 gan_watch.watch(config, run, learners, here)
-        if here.is_first:
-            learners.save(run.folder)
+        said = {} if config.start is None else store.about(config.start)
+        ranks.on_first(here, lambda: learners.save(run.folder, said))
     return {"output": str(run.folder / "generator.safetensors"), "steps": run.step, "images": run.images}
+
+
+def anchoring(config: GanConfig) -> Sitters | None:
+    """Return the portraits that the generator must not forget, if there are such."""
+    if config.anchor <= 0:
+        return None
+    sitters = Sitters(config.warm.portraits, people=config.warm.people)
+    warm.check_fits(config.generator, sitters, config.warm.portraits)
+    warm.check_codes(config.generator, sitters)
+    return sitters
 
 
 def beginners(config: GanConfig, here: ranks.Ranks) -> Learners:
@@ -95,9 +131,10 @@ def beginners(config: GanConfig, here: ranks.Ranks) -> Learners:
         generator = Generator(config.generator)
         discriminator = Discriminator(config.discriminator)
     if config.start is not None:
-        generator.load_state_dict(store.load(config.start).state_dict())
+        warm.take_over(generator, store.load(config.start), config.start)
     if config.start_discriminator is not None:
-        discriminator.load_state_dict(store.load_discriminator(config.start_discriminator).state_dict())
+        start = store.load_discriminator(config.start_discriminator)
+        warm.take_over(discriminator, start, config.start_discriminator)
     for network in (generator, discriminator):
         network.to(here.device).train().requires_grad_(True)
         ranks.broadcast_from_first(network)
@@ -123,9 +160,17 @@ def real_pictures(config: GanConfig, here: ranks.Ranks, seen: int) -> pictures.P
         max_pictures=config.max_pictures,
         seed=config.seed,
     )
-    return pictures.batches(
+    stream = pictures.batches(
         wanted, batch=config.batch // here.world, rank=here.rank, world=here.world, seen=seen
     )
+    found = stream.source.labels if config.use_labels else 0
+    if not found == config.generator.labels == config.discriminator.labels:
+        stream.close()
+        raise UsageError(
+            f"pictures have labels of {found} numbers, the networks take {config.generator.labels} and "
+            f"{config.discriminator.labels}. Give --generator.labels {found} --discriminator.labels {found}"
+        )
+    return stream
 
 
 def next_batch(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -50,19 +50,24 @@ class Batch(NamedTuple):
     labels: Float[Tensor, "b n"]
 
 
-class MeanLength:
-    """The running mean of path lengths, as a part of a training."""
+class Memory:
+    """The running mean of path lengths, and the last penalties, as a part of a training.
+
+    Penalties are taken in few steps, which need not be those that are logged; so each line of the log has
+    the last ones. A class because it remembers.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        self.value = torch.zeros((), device=device)
+        self.mean_length, self.path, self.r1 = (torch.zeros((), device=device) for _ in range(3))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Return the mean."""
-        return {"value": self.value}
+        """Return all that is remembered."""
+        return dict(vars(self))
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take on a mean."""
-        self.value = state["value"].to(self.value.device)
+        """Remember something else."""
+        for name, value in vars(self).items():
+            setattr(self, name, state[name].to(value.device))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +82,7 @@ class Learners:
     scaler: torch.amp.GradScaler
     ada: AdaController
     chance: torch.Generator
-    mean_length: MeanLength
+    memory: Memory
 
     @staticmethod
     def begin(
@@ -103,7 +108,7 @@ class Learners:
             scaler=torch.amp.GradScaler(device.type, enabled=config.precision == "float16"),
             ada=ada,
             chance=chance,
-            mean_length=MeanLength(device),
+            memory=Memory(device),
         )
 
     def parts(self, here: ranks.Ranks) -> dict[str, Stateful]:
@@ -117,7 +122,7 @@ class Learners:
             "scaler": self.scaler,
             "ada": self.ada,
             "chance": GeneratorState(self.chance, here),
-            "mean_length": self.mean_length,
+            "memory": self.memory,
         }
 
     def grow(self, progress: float) -> None:
@@ -130,9 +135,9 @@ class Learners:
         blocks, _ = stage(float(self.generator.progress), len(self.generator.upsampler.blocks))
         return self.generator.config.volume_resolution << blocks
 
-    def save(self, folder: Path) -> None:
-        """Write the networks themselves, for use."""
-        store.save_generator(folder / "generator.safetensors", self.average)
+    def save(self, folder: Path, about: Mapping[str, object]) -> None:
+        """Write the networks themselves, for use, and what is known about the generator's codes."""
+        store.save_generator(folder / "generator.safetensors", self.average, about=about)
         store.save_discriminator(folder / "discriminator.safetensors", self.discriminator)
 
 
@@ -140,13 +145,17 @@ def learn(
     config: GanConfig, learners: Learners, batch: Batch, step: int, sitting: Sitting | None = None
 ) -> Values:
     """Let both networks learn from a batch; return what was measured."""
-    values: Values = {}
-    values |= _generator_turn(config, learners, batch, sitting)
-    if config.path_length > 0 and config.g_every and step % config.g_every == 0:
-        values |= _path_turn(config, learners, batch)
+    memory = learners.memory
+    values = _generator_turn(config, learners, batch, sitting)
+    if config.path_length > 0 and config.g_every:
+        if step % config.g_every == 0:
+            _path_turn(config, learners, batch)
+        values |= {"loss/path_length": memory.path, "path_length": memory.mean_length}
     values |= _discriminator_turn(config, learners, batch)
-    if config.d_every and step % config.d_every == 0:
-        values |= _r1_turn(config, learners, batch)
+    if config.d_every:
+        if step % config.d_every == 0:
+            _r1_turn(config, learners, batch)
+        values |= {"loss/r1": memory.r1}
     return values
 
 
@@ -186,9 +195,9 @@ def _anchored(config: GanConfig, learners: Learners, sitting: Sitting) -> Values
     return {f"anchor/{name}": value.detach() for name, value in losses.items()}
 
 
-def _path_turn(config: GanConfig, learners: Learners, batch: Batch) -> Values:
+def _path_turn(config: GanConfig, learners: Learners, batch: Batch) -> None:
     """Let steps of the same length in style change pictures by the same amount."""
-    generator, mean = learners.generator, learners.mean_length
+    generator, memory = learners.generator, learners.memory
     count = max(config.batch_gpu // config.path_shrink, 1)
     labels = batch.labels[:count]
     with _only(generator, learners.discriminator), _precision(config, batch.images.device):
@@ -202,12 +211,12 @@ def _path_turn(config: GanConfig, learners: Learners, batch: Batch) -> Values:
         noise = torch.randn(drawn.shape, generator=learners.chance, device=drawn.device)
         lengths = path_lengths(drawn, styles, noise)
         now = ranks.all_mean(lengths.mean())
-        mean.value = mean.value.lerp(now, config.path_decay)
-        penalty = (lengths - mean.value).square()
+        memory.mean_length = memory.mean_length.lerp(now, config.path_decay)
+        penalty = (lengths - memory.mean_length).square()
         loss = penalty.mean() * config.path_length * config.g_every
         torch.autograd.backward(learners.scaler.scale(loss))
         _descend(learners, generator, learners.optimiser_g)
-    return {"loss/path_length": penalty.mean().detach(), "path_length": mean.value}
+    memory.path = penalty.mean().detach()
 
 
 def _discriminator_turn(config: GanConfig, learners: Learners, batch: Batch) -> Values:
@@ -239,7 +248,7 @@ def _discriminator_turn(config: GanConfig, learners: Learners, batch: Batch) -> 
     return values
 
 
-def _r1_turn(config: GanConfig, learners: Learners, batch: Batch) -> Values:
+def _r1_turn(config: GanConfig, learners: Learners, batch: Batch) -> None:
     """Keep the discriminator from being steep at real pictures."""
     penalties: list[Tensor] = []
     real = iter(torch.split(batch.images, config.batch_gpu))
@@ -255,7 +264,7 @@ def _r1_turn(config: GanConfig, learners: Learners, batch: Batch) -> Values:
     with _only(learners.discriminator, learners.generator):
         _accumulate(config, learners, batch, lose)
         _descend(learners, learners.discriminator, learners.optimiser_d)
-    return {"loss/r1": torch.stack(penalties).mean()}
+    learners.memory.r1 = torch.stack(penalties).mean()
 
 
 def _accumulate(
@@ -271,8 +280,8 @@ def _accumulate(
 
 def _descend(learners: Learners, network: nn.Module, optimiser: torch.optim.Optimizer) -> Tensor:
     """Take the step that the gathered gradients ask for; return how long they were."""
-    parameters = [p for p in network.parameters() if p.grad is not None]
     ranks.average_gradients(network.parameters())
+    parameters = [p for p in network.parameters() if p.grad is not None]
     learners.scaler.unscale_(optimiser)
     norm = gradient_norm(parameters)
     if not learners.scaler.is_enabled():

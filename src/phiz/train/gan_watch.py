@@ -13,7 +13,7 @@ from torch import Tensor
 from phiz.generator import poses
 from phiz.generator.generator import Generator
 from phiz.metrics import fidelity, geometry
-from phiz.train import pictures, ranks
+from phiz.train import pictures, ranks, state
 from phiz.train.gan_config import GanConfig
 from phiz.train.gan_step import Learners
 from phiz.train.pictures import PicturesConfig
@@ -33,10 +33,8 @@ def watch(config: GanConfig, run: Run, learners: Learners, here: ranks.Ranks) ->
         run.picture("turn", turn)
         run.picture("depth", depth)
     if run.due(config.measure_every):
-        if here.is_first:
-            run.log(measure(config, learners.average, here), always=True)
-        else:
-            run.log({}, always=True)
+        found = ranks.on_first(here, lambda: measure(config, learners.average, here))
+        run.log(state.share(found) if here.world > 1 else found or {}, always=True)
 
 
 @torch.no_grad()
@@ -132,9 +130,10 @@ def tiled(images: Float[Tensor, "b 3 h w"], columns: int) -> Float[Tensor, "3 h2
 def memory_advice(config: GanConfig, world: int) -> str:
     """Return what to do when the memory of a GPU is too small, with the numbers to use."""
     advice = []
-    if config.batch_gpu > 1:
-        half = config.batch_gpu // 2
-        times = config.batch // (world * half)
+    at_once = min(config.batch_gpu, max(config.batch // world, 1))
+    if at_once > 1:
+        half = at_once // 2
+        times = -(-config.batch // (world * half))
         advice.append(
             f"--batch-gpu {half} (the batch of {config.batch} stays and is gathered in {times} parts)"
         )
@@ -142,7 +141,7 @@ def memory_advice(config: GanConfig, world: int) -> str:
         advice.append("--precision bfloat16")
     if not config.is_checkpointed:
         advice.append("--is-checkpointed")
-    if config.batch_gpu == 1:
+    if at_once == 1:
         advice.append(
             f"--generator.resolution {config.generator.resolution // 2} and the same for the discriminator"
         )

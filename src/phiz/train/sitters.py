@@ -6,7 +6,7 @@ interrupted goes on with the same ones.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -36,6 +36,20 @@ class Sitting:
     """Generator units from the camera along its axis; 0 where nobody is."""
     labels: Int[Tensor, "b h w"]
 
+    def at(self, size: int) -> Sitting:
+        """Return the same at another, smaller size: means of pictures, nearest depths and labels."""
+        if self.images.shape[-1] == size:
+            return self
+        resize = torch.nn.functional.interpolate
+        labels = resize(self.labels[:, None].float(), size=(size, size), mode="nearest")[:, 0].long()
+        return replace(
+            self,
+            images=resize(self.images, size=(size, size), mode="area"),
+            alpha=resize(self.alpha, size=(size, size), mode="area"),
+            depth=resize(self.depth, size=(size, size), mode="nearest"),
+            labels=labels,
+        )
+
     def to(self, device: torch.device | str) -> Sitting:
         return Sitting(**{name: value.to(device) for name, value in self.__dict__.items()})
 
@@ -53,7 +67,7 @@ class Sitters:
                 f"{folder} has {done} people so far, not {self.people}. Run the command that makes it again, "
                 "which goes on where it stopped, or ask for fewer with --warm.people."
             )
-        self.views = int(self.index["views"])
+        self.views, self.size = int(self.index["views"]), int(self.index["size"])
 
     @property
     def code_size(self) -> int:

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from phiz.console import Console
+from phiz.errors import UsageError
 from phiz.generator import store
 from phiz.generator.config import GeneratorConfig
 from phiz.generator.generator import Generator, Prepared, Rays
@@ -41,6 +42,8 @@ class WarmConfig:
 
     portraits: Path = Path("portraits")
     """Folder of portraits, as `phiz world portraits` writes them."""
+    start: Path | None = None
+    """Generator to go on from, one that was fitted to portraits of this kind before."""
     people: int = 0
     """Take the first so many people of the folder; 0 takes all."""
     steps: int = 20_000
@@ -89,10 +92,14 @@ def fit(
     console: Console,
     *,
     is_half: bool = False,
-) -> Path:
-    """Return where the fitted generator is, after fitting it."""
+) -> Path | None:
+    """Fit a generator; return where it is, or nothing if there is more to do when the same is asked again."""
     sitters = Sitters(config.portraits, people=config.people)
-    generator = beginner(shape, sitters, watched.seed).to(here.device).train()
+    check_fits(shape, sitters, config.portraits)
+    generator = beginner(shape, sitters, watched.seed)
+    if config.start is not None:
+        take_over(generator, store.load(config.start), config.start)
+    generator.to(here.device).train().requires_grad_(True)
     ranks.broadcast_from_first(generator)
     average = ema.twin(generator)
     optimiser = torch.optim.Adam(generator.parameters(), lr=config.rate, betas=(0.9, 0.99), eps=1e-8)
@@ -124,9 +131,39 @@ def fit(
             run.log({**{f"loss/{name}": value for name, value in losses.items()}, "norm": norm})
             if run.due(config.picture_every) and here.is_first:
                 run.picture("people", sheet(average, sitters, here.device))
-        if here.is_first:
-            store.save_generator(path, average, about={"code": sitters.index["layout"]})
-    return path
+        said = {"code": sitters.index["layout"]}
+        ranks.on_first(here, lambda: store.save_generator(path, average, about=said))
+    return path if run.ended_by == "steps" else None
+
+
+def take_over(network: nn.Module, other: nn.Module, path: Path) -> None:
+    """Give a network the weights of another; refuse those of one that is built otherwise."""
+    try:
+        network.load_state_dict(other.state_dict())
+    except RuntimeError as error:
+        raise UsageError(
+            f"{path} holds a network of other sizes ({error}). Ask for the same with --preset, --generator "
+            "and --discriminator, or begin without it."
+        ) from error
+
+
+def check_fits(shape: GeneratorConfig, sitters: Sitters, folder: Path) -> None:
+    """Refuse portraits that are smaller than what a generator draws."""
+    if sitters.size < shape.resolution:
+        raise UsageError(
+            f"the portraits in {folder} have {sitters.size} pixels, the generator draws "
+            f"{shape.resolution}. Write others: phiz world portraits --size {shape.resolution}"
+        )
+
+
+def check_codes(shape: GeneratorConfig, sitters: Sitters) -> None:
+    """Refuse a generator whose codes are not those of the portraits."""
+    mine, theirs = (shape.z_size, shape.background_latent), (sitters.code_size, sitters.background_size)
+    if mine != theirs:
+        raise UsageError(
+            f"codes of the generator and its background have {mine[0]} and {mine[1]} numbers, those of the "
+            f"portraits {theirs[0]} and {theirs[1]}, so --anchor cannot be. Begin with --warm-start."
+        )
 
 
 def regression(
@@ -172,6 +209,7 @@ def picture_losses(
 ) -> dict[str, Tensor]:
     """Return what whole pictures show wrong, and their rays."""
     size = generator.config.volume_resolution
+    sitting = sitting.at(generator.config.resolution)
     device = sitting.images.device
     batch = len(sitting.images)
     every = torch.arange(size * size, device=device).expand(batch, -1)
@@ -282,12 +320,14 @@ def sheet(
     generator: Generator, sitters: Sitters, device: torch.device, rows: int = 4
 ) -> Float[Tensor, "3 h w"]:
     """Return a sheet: truth on the left, the generator's picture and its small picture beside it."""
-    who = np.arange(rows) * max(sitters.people // rows, 1)
+    rows = min(rows, sitters.people)
+    who = np.arange(rows) * (sitters.people // rows)
     sitting = sitters.batch(who, sitters.views).to(device)
     with torch.no_grad():
         styles = generator.styles(sitting.codes)
         prepared = generator.prepare(styles, sitting.backgrounds, views=sitters.views)
         made = generator.render(prepared, sitting.camera)
+    sitting = sitting.at(generator.config.resolution)
     small = torch.nn.functional.interpolate(made.small, size=sitting.images.shape[-2:])
     shown = torch.cat([sitting.images, made.image, small], dim=-1)
     tall = torch.cat(list(shown.reshape(rows, sitters.views, *shown.shape[1:]).unbind(1)), dim=-1)
