@@ -38,6 +38,7 @@ FLOORS: Mapping[str, int] = {
     "demo": 11,
     "doctor": 11,
     "mesh": 11,
+    "measure": 11,
     "app": 11,
     "cli": 12,
 }

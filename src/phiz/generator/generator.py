@@ -119,7 +119,7 @@ class Generator(nn.Module):
         z: Float[Tensor, "b z"],
         camera: Camera,
         background: Float[Tensor, "b l"] | None = None,
-        labels: Float[Tensor, "b n"] | None = None,
+        labels: Float[Tensor, "b k"] | None = None,
         draws: Draws | None = None,
     ) -> Float[Tensor, "b 3 h w"]:
         """Return pictures of latent codes: what a trainer calls, and what is exported."""
@@ -128,7 +128,7 @@ class Generator(nn.Module):
     def styles(
         self,
         z: Float[Tensor, "b z"],
-        labels: Float[Tensor, "b n"] | None = None,
+        labels: Float[Tensor, "b k"] | None = None,
         *,
         psi: float = 1.0,
         cutoff: int | None = None,

@@ -49,7 +49,7 @@ class PlaneNetwork(nn.Module):
             for inputs, resolution in zip(sizes, config.plane_resolutions, strict=False)
         )
 
-    def forward(self, styles: Float[Tensor, "b n w"]) -> Float[Tensor, "b 3 c h w"]:
+    def forward(self, styles: Float[Tensor, "b n s"]) -> Float[Tensor, "b 3 c h w"]:
         x = self.constant.expand(len(styles), -1, -1, -1)
         planes: Tensor | None = None
         used = 0
@@ -67,7 +67,7 @@ class PlaneNetwork(nn.Module):
         return rearrange(planes, "b (plane c) h w -> b plane c h w", plane=3)
 
     def _convolved(
-        self, layer: StyledLayer, x: Float[Tensor, "b i h w"], w: Float[Tensor, "b w"], *, is_doubling: bool
+        self, layer: StyledLayer, x: Float[Tensor, "b i h w"], w: Float[Tensor, "b s"], *, is_doubling: bool
     ) -> Float[Tensor, "b o h2 w2"]:
         """Return `x` through a 3 x 3 convolution in a style, with fixed noise and rectifier."""
         config = self.config

@@ -56,14 +56,16 @@ def sample(config: GeneratorConfig, count: int, generator: torch.Generator | Non
 
 
 def at(config: GeneratorConfig, position: Sequence[float], *, roll: float = 0.0) -> Camera:
-    """Return the camera at a position (azimuth, polar, radius[, scale]), each from 0 to 1 in its range.
+    """Return the camera at a position (azimuth, polar[, radius[, scale]]), each from 0 to 1 in its range.
 
-    (0.5, 0.5, 0.5) is frontal; positions may lie beyond 0 and 1. `scale` multiplies the radius.
+    (0.5, 0.5) is frontal; positions may lie beyond 0 and 1. `scale` multiplies the radius.
     """
     # parity: places given by hand are computed in double precision.
     azimuth, polar, radius = (
         _linear(ends, torch.tensor([float(part)], dtype=torch.float64))
-        for ends, part in zip((config.azimuth, config.polar, config.radius), position, strict=False)
+        for ends, part in zip(
+            (config.azimuth, config.polar, config.radius), (*position, 0.5)[:3], strict=True
+        )
     )
     scale = float(position[3]) if len(position) > 3 else 1.0
     return looking(_place(azimuth, polar, radius * scale).float(), config, roll)

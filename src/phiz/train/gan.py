@@ -91,8 +91,8 @@ def fit(config: GanConfig, here: ranks.Ranks, console: Console) -> Mapping[str, 
     about = {"trainer": "gan", **asdict(config)}
     loose = {"kimg", "workers", "picture_every", "measure_every", "measure_count", "data", "start"}
     loose |= {"start_discriminator", "warm", "warm_start", "inception"}
-    run = Run(run_config(config), about, learners.parts(here), here, console, may_change=loose)
     anchors = anchoring(config)
+    run = Run(run_config(config), about, learners.parts(here), here, console, may_change=loose)
     with contextlib.closing(run):
         run.restore()
         progress = gan_losses.progress_at(run.images, *config.grow_kimg)
@@ -104,6 +104,7 @@ def fit(config: GanConfig, here: ranks.Ranks, console: Console) -> Mapping[str, 
                 batch = next_batch(config, stream, learners, here)
                 sitting = None if anchors is None else warm.seated(config.warm, anchors, run.step, here)
                 values = learn(config, learners, batch, run.step, sitting)
+                ranks.average_buffers(learners.generator)
                 kept = ema.share_kept(config.batch, config.half_life_kimg * 1000, run.images, config.ramp_up)
                 ema.follow(learners.average, learners.generator, kept)
                 run.advance(config.batch)

@@ -28,7 +28,7 @@ def r1_penalty(
 
 
 def path_lengths(
-    images: Float[Tensor, "b 3 h w"], styles: Float[Tensor, "b n w"], noise: Float[Tensor, "b 3 h w"]
+    images: Float[Tensor, "b 3 h w"], styles: Float[Tensor, "b n s"], noise: Float[Tensor, "b 3 h w"]
 ) -> Float[Tensor, " b"]:
     """Return how far a picture moves for a small step of its styles, in a random direction.
 

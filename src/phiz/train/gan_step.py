@@ -201,7 +201,7 @@ def _path_turn(config: GanConfig, learners: Learners, batch: Batch) -> None:
     count = max(config.batch_gpu // config.path_shrink, 1)
     labels = batch.labels[:count]
     with _only(generator, learners.discriminator), _precision(config, batch.images.device):
-        styles = _styles(config, learners, labels)
+        styles = _styles(config, learners, labels).float()  # their gradient is squared
         drawn = generator.render(
             styles,
             _cameras(learners, len(labels)),

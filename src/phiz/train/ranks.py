@@ -171,6 +171,18 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
         _average([parameter for parameter in learning if (parameter.dtype, parameter.device) == kind])
 
 
+def average_buffers(network: nn.Module) -> None:
+    """Replace running means and the like by their mean over all processes, so that all draw alike."""
+    if not _are_many():
+        return
+    buffers = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    for kind in dict.fromkeys((buffer.dtype, buffer.device) for buffer in buffers):
+        alike = [buffer for buffer in buffers if (buffer.dtype, buffer.device) == kind]
+        flat = all_mean(torch.cat([buffer.flatten() for buffer in alike]))
+        for buffer, mean in zip(alike, torch.split(flat, [b.numel() for b in alike]), strict=True):
+            buffer.copy_(mean.reshape(buffer.shape))
+
+
 def barrier() -> None:
     """Wait until all processes are here."""
     all_sum(torch.zeros(()))

@@ -125,6 +125,7 @@ def fit(
             ranks.average_gradients(generator.parameters())
             norm = torch.nn.utils.clip_grad_norm_(generator.parameters(), STEEPEST)
             optimiser.step()
+            ranks.average_buffers(generator)
             images = config.batch * config.views * here.world
             ema.follow(average, generator, ema.share_kept(images, config.half_life, run.images, 0.1))
             run.advance(images)

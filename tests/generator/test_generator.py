@@ -1,0 +1,167 @@
+"""Pictures: however people and cameras are batched, prepared or grown, they are the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from phiz.generator import poses, upsample
+from phiz.generator.config import BUILTIN_256, TINY
+from phiz.generator.generator import Features, Generator, Plan
+from phiz.graphics.camera import Camera
+
+Codes = tuple[torch.Tensor, torch.Tensor]
+
+
+def _cameras(generator: Generator) -> Camera:
+    return poses.at_units(generator.config, torch.tensor([[0.5, -0.4], [-1.0, 0.3]]))
+
+
+def test_a_batch_draws_what_each_draws_alone(tiny: Generator, codes: Codes) -> None:
+    z, behind = codes
+    styles, camera = tiny.styles(z), _cameras(tiny)
+    both = tiny.render(styles, camera, background=behind)
+    for k in range(2):
+        cut = slice(k, k + 1)
+        alone = tiny.render(styles[cut], camera[cut], background=behind[cut])
+        torch.testing.assert_close(alone.image, both.image[cut], atol=2e-5, rtol=1e-4)
+        torch.testing.assert_close(alone.depth, both.depth[cut], atol=1e-5, rtol=1e-5)
+    assert both.image.shape == (2, 3, 32, 32)
+    assert both.small.shape == (2, 3, 8, 8)
+    assert both.features.shape == (2, TINY.features, 8, 8)
+
+
+def test_one_person_may_be_seen_by_many_cameras_and_the_other_way_round(
+    tiny: Generator, codes: Codes
+) -> None:
+    z, behind = codes
+    styles, camera = tiny.styles(z), _cameras(tiny)
+    one = tiny.render(styles[:1], camera, background=behind[:1])
+    two = tiny.render(styles[:1].expand(2, -1, -1), camera, background=behind[:1].expand(2, -1))
+    torch.testing.assert_close(one.image, two.image, atol=2e-5, rtol=1e-4)
+    assert tiny.render(styles, camera[:1], background=behind).image.shape[0] == 2
+
+
+def test_what_is_prepared_draws_the_same(tiny: Generator, codes: Codes) -> None:
+    z, behind = codes
+    styles, camera = tiny.styles(z), _cameras(tiny)
+    plain = tiny.render(styles, camera, background=behind)
+    prepared = tiny.prepare(styles, behind)
+    assert torch.equal(tiny.render(prepared, camera).image, plain.image)
+
+
+def test_several_views_of_each_person_are_one_batch(tiny: Generator, codes: Codes) -> None:
+    z, behind = codes
+    styles, camera = tiny.styles(z), _cameras(tiny)
+    four = Camera(
+        world_from_camera=camera.world_from_camera.repeat(2, 1, 1),
+        intrinsics=camera.intrinsics.repeat(2, 1, 1),
+    )
+    views = tiny.render(tiny.prepare(styles, behind.repeat_interleave(2, 0), views=2), four)
+    plain = tiny.render(styles.repeat_interleave(2, 0), four, background=behind.repeat_interleave(2, 0))
+    torch.testing.assert_close(views.image, plain.image, atol=2e-5, rtol=1e-4)
+
+
+def test_an_edit_is_where_features_change(tiny: Generator, codes: Codes) -> None:
+    styles, camera = tiny.styles(codes[0][:1]), _cameras(tiny)[:1]
+    plain = tiny.render(styles, camera)
+    assert torch.equal(tiny.render(styles, camera, edit=lambda seen: seen).image, plain.image)
+    gone = tiny.render(styles, camera, edit=lambda seen: Features(seen.map * 0, seen.image))
+    assert float(gone.features.abs().max()) == 0
+    assert not torch.equal(gone.image, plain.image)
+    assert torch.equal(gone.small, plain.small)
+
+
+def test_head_and_background_can_be_seen_apart(tiny: Generator, codes: Codes) -> None:
+    z, behind = codes
+    styles, camera = tiny.styles(z[:1]), _cameras(tiny)[:1]
+    whole, head, back = (
+        tiny.render(styles, camera, background=behind[:1], plan=Plan(shows=part))  # type: ignore[arg-type]
+        for part in ("both", "foreground", "background")
+    )
+    assert float(back.opacity.abs().max()) == 0
+    assert torch.equal(whole.opacity, head.opacity)
+    other = tiny.render(styles, camera, background=behind[1:])
+    change = (other.small - whole.small).abs().amax(1)
+    through = 1 - whole.opacity
+    assert float((change - 5 * through).max()) < 1e-4  # it shows where the head lets it through
+    frozen = tiny.render(
+        styles, _cameras(tiny)[1:], background=behind[:1],
+        plan=Plan(shows="background", background_camera=camera),
+    )  # fmt: skip
+    assert torch.equal(frozen.image, back.image)
+
+
+def test_more_samples_may_be_asked_for(tiny: Generator, codes: Codes) -> None:
+    styles, camera = tiny.styles(codes[0][:1]), _cameras(tiny)[:1]
+    assert tiny.render(styles, camera, plan=Plan(samples=9)).depths.coarse.shape[-1] == 9
+    assert tiny.render(styles, camera, plan=Plan(is_hierarchical=False)).depths.fine is None
+
+
+@pytest.mark.parametrize(("progress", "size"), [(0.0, 8), (0.3, 16), (0.6, 32), (1.0, 32), (-1.0, 32)])
+def test_pictures_grow_with_progress(codes: Codes, progress: float, size: int) -> None:
+    generator = Generator(TINY).eval()
+    generator.progress.fill_(progress)
+    drawn = generator.render(generator.styles(codes[0][:1]), _cameras(generator)[:1])
+    assert drawn.image.shape[-1] == size
+    assert drawn.depths.coarse.shape[-1] == (20 if progress < 0 else TINY.samples)
+
+
+def test_a_fade_leads_from_the_smaller_picture_to_the_larger() -> None:
+    assert [upsample.stage(p, 4) for p in (-1, 0, 0.25, 0.375, 1)] == [
+        (4, 1.0), (0, 1.0), (2, 0.0), (2, 0.5), (4, 1.0),
+    ]  # fmt: skip
+
+
+def test_gradients_reach_every_parameter(codes: Codes) -> None:
+    generator = Generator(TINY).train()
+    generator.foreground.density.bias.data.fill_(6.0)
+    generator.background.density.bias.data.fill_(1.0)  # type: ignore[union-attr]
+    z, behind = codes
+    generator(z, _cameras(generator), behind).square().sum().backward()
+    silent = [n for n, p in generator.named_parameters() if p.grad is None or float(p.grad.abs().max()) == 0]
+    assert silent == []
+
+
+def test_double_and_half_precision_draw_nearly_the_same(tiny: Generator, codes: Codes) -> None:
+    styles, camera = tiny.styles(codes[0][:1]), _cameras(tiny)[:1]
+    plain = tiny.render(styles, camera)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = tiny.render(styles, camera)
+    assert float((half.image.float() - plain.image).abs().mean()) < 0.05 * float(plain.image.std())
+    double = Generator(TINY).double().eval()
+    double.load_state_dict(tiny.state_dict())
+    large = Camera(world_from_camera=camera.world_from_camera.double(), intrinsics=camera.intrinsics.double())
+    torch.testing.assert_close(
+        double.render(styles.double(), large).image.float(), plain.image, atol=1e-3, rtol=1e-3
+    )
+
+
+def test_density_and_colour_of_space_are_those_of_the_picture(tiny: Generator, codes: Codes) -> None:
+    styles = tiny.styles(codes[0])
+    points = 0.1 * torch.randn(2, 11, 3, generator=torch.Generator().manual_seed(0))
+    density, colour = tiny.density(styles, points), tiny.colour(styles, points)
+    assert density.shape == (2, 11)
+    assert colour.shape == (2, 11, 3)
+    assert float(density.min()) >= 0
+    torch.testing.assert_close(tiny.density(tiny.prepare(styles), points), density)
+
+
+def test_a_generator_without_a_background_has_none_to_show() -> None:
+    bare = Generator(replace(TINY, background="none", is_corner_aligned=True)).eval()
+    styles = bare.styles(torch.zeros(1, TINY.z_size) + 1)
+    drawn = bare.render(styles, _cameras(bare)[:1])
+    assert drawn.image.isfinite().all()
+    assert bare.pixels(8)[0].tolist() == [-1, -1]
+    with pytest.raises(ValueError, match="no background"):
+        bare.render(styles, _cameras(bare)[:1], plan=Plan(shows="background"))
+
+
+def test_the_built_in_kind_draws_256_pixels() -> None:
+    small = Generator(replace(BUILTIN_256, volume_resolution=16, samples=3, planes_resolution=16)).eval()
+    with torch.no_grad():
+        drawn = small.render(small.styles(torch.randn(1, 256)), _cameras(small)[:1])
+    assert drawn.image.shape == (1, 3, 256, 256)
+    assert drawn.image.isfinite().all()
