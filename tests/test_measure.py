@@ -35,7 +35,7 @@ def test_numbers_and_sheets_are_left(few_portraits: Path, tmp_path: Path) -> Non
     found = measure.measure_verb(config, Console(quiet=True))
     written = json.loads((tmp_path / "out" / "numbers.json").read_text())
     assert written == {name: value for name, value in found.items() if name != "output"}
-    assert {"psnr", "ssim", "perceptual", "depth_mm", "coverage_error", "found_aside"} <= set(written)
+    assert {"psnr", "ssim", "perceptual", "coverage_error", "found_aside"} <= set(written)
     assert 0 < written["psnr"] < 40
     assert Image.open(tmp_path / "out" / "truth.png").size == (4 * 32, 2 * 32)
     assert Image.open(tmp_path / "out" / "sheet.png").size == (10 * 32, 12 * 32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, field
+from dataclasses import MISSING, dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Literal
@@ -172,6 +172,63 @@ def test_defaults_may_be_made_when_asked() -> None:
     given = options.parse(Factory, ["--inner.scales", "1", "--seed", "8"])
     assert given == Factory(inner=Generator(width=5, scales=(1,)), seed=8)
     assert "(default: 5)" in options.help_text(Factory, prog="phiz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithPresets:
+    """May begin with one of several sets of values."""
+
+    preset: str = ""
+    """Settings to begin with."""
+    seed: int = 0
+    size: tuple[int, int] = (1, 2)
+    loud: bool = False
+    mood: Mood = Mood.GLAD
+    generator: Generator = field(default_factory=Generator)
+
+    @staticmethod
+    def presets() -> dict[str, WithPresets]:
+        """Return the settings that have a name."""
+        return {"LARGE": LARGE, "SMALL": WithPresets(generator=Generator(width=2))}
+
+
+LARGE = WithPresets(seed=5, size=(9, 9), loud=True, mood=Mood.VERY_SAD, generator=Generator(width=512))
+
+
+def test_a_preset_says_what_the_command_line_does_not() -> None:
+    assert options.parse(WithPresets, []) == WithPresets()
+    assert options.parse(WithPresets, ["--preset", "LARGE"]) == replace(LARGE, preset="LARGE")
+    for words in (["--seed", "7", "--preset", "LARGE"], ["--preset=LARGE", "--seed=7"]):
+        assert options.parse(WithPresets, words) == replace(LARGE, preset="LARGE", seed=7)
+    words = ["--preset", "LARGE", "--no-loud", "--size", "3", "4", "--mood", "glad"]
+    found = options.parse(WithPresets, words)
+    assert (found.loud, found.size, found.mood, found.seed) == (False, (3, 4), Mood.GLAD, 5)
+
+
+def test_a_value_that_equals_the_default_still_overrides_a_preset() -> None:
+    assert options.parse(WithPresets, ["--preset", "LARGE", "--seed", "0"]).seed == 0
+
+
+def test_nested_options_keep_the_presets_other_values() -> None:
+    words = ["--preset", "LARGE", "--generator.scales", "4"]
+    assert options.parse(WithPresets, words).generator == Generator(width=512, scales=(4,))
+    assert options.parse(WithPresets, words[2:]).generator == Generator(width=8, scales=(4,))
+
+
+def test_an_unknown_preset_is_told_with_a_hint() -> None:
+    with pytest.raises(
+        UsageError, match=r"no preset 'LRAGE'\. Did you mean 'LARGE'\? Known are LARGE, SMALL"
+    ):
+        options.parse(WithPresets, ["--preset", "LRAGE"])
+
+
+def test_without_presets_the_word_means_nothing_special() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Plain:
+        preset: str = "none"
+        seed: int = 3
+
+    assert options.parse(Plain, ["--preset", "LARGE"]) == Plain(preset="LARGE")
 
 
 def test_configs_nest_one_level_only() -> None:

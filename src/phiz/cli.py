@@ -68,6 +68,10 @@ VERBS: Mapping[str, Verb] = {
         "Learn where the points of MediaPipe's 478-point layout lie on our head.",
     ),
     "data check": Verb("phiz.prepare.check:check_verb", "Look for faults in a data set."),
+    "import stylenerf": Verb(
+        "phiz.importers.import_verb:import_stylenerf",
+        "Convert a published StyleNeRF pickle without running anything in it.",
+    ),
     "measure generator": Verb(
         "phiz.measure:measure_verb",
         "Measure a generator on portraits that it has never seen, and draw sheets to look at.",
@@ -90,6 +94,7 @@ GROUPS: Mapping[str, str] = {
     "world": "Look at rendered people and make data sets of them.",
     "train": "Train a part of phiz.",
     "data": "Prepare and check data sets.",
+    "import": "Make published weights files of ours.",
     "measure": "Say in numbers how good a network is.",
     "head": "Work with head models.",
 }

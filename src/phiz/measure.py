@@ -74,6 +74,7 @@ def measure_verb(config: MeasureConfig, console: Console) -> Mapping[str, object
         numbers["people"] = float(sitters.people)
         image.write(config.output / "truth.png", beside_truth(generator, sitters))
     numbers |= turning(generator, people=min(SEEDS, config.people or SEEDS))
+    numbers = {name: value for name, value in numbers.items() if math.isfinite(value)}
     image.write(config.output / "sheet.png", sheet(generator))
     with checkpoint.atomic(config.output / "numbers.json") as path:
         path.write_text(json.dumps(numbers, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import torch
-from parity import stylenerf_names as names
 from parity.stylenerf_fill import regenerated
 from safetensors import safe_open
 from safetensors.torch import load_file
@@ -21,6 +20,7 @@ from phiz.generator.config import DiscriminatorConfig
 from phiz.generator.discriminator import Discriminator
 from phiz.generator.generator import Generator
 from phiz.graphics.camera import Camera
+from phiz.importers import stylenerf_names as names
 
 COMMITTED = Path(__file__).parent / "goldens"
 CLOSE = 1e-4

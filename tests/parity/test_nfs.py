@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from parity import stylenerf_names as names
 from parity.stylenerf_cases import Drawn, draw
 from parity.stylenerf_fragile import MOST
 from parity.stylenerf_sets import Recorded, camera_from
@@ -16,6 +15,7 @@ from phiz.generator import geometry
 from phiz.generator.generator import Depths, Edit, Features, Plan, Stage, Warp
 from phiz.generator.volume import mix, to_depth
 from phiz.graphics.rays import composite_weights, even_chances, finer_depths
+from phiz.importers import stylenerf_names as names
 
 Check = Callable[..., None]
 RELATIVE = 1e-3

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
-from parity import stylenerf_names as names
 from parity.stylenerf_sets import CLOSE, Recorded
 from torch import Tensor
 
 from phiz.generator import poses
 from phiz.generator.generator import Generator
 from phiz.generator.path import render_with_path
+from phiz.importers import stylenerf_names as names
 
 Check = Callable[..., None]
 RELATIVE = 1e-3

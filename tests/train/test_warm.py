@@ -77,6 +77,33 @@ def test_after_the_warm_start_the_discriminator_comes_in(few_portraits: Path, tm
     assert {"anchor/picture", "anchor/colour", "loss/g", "loss/d"} <= set(values)  # type: ignore[call-overload]
 
 
+def test_a_warm_start_that_was_stopped_goes_on_before_anything_else(
+    few_portraits: Path, tmp_path: Path
+) -> None:
+    words = (
+        f"--warm-start --warm.portraits {few_portraits} --warm.steps 3 --warm.volume-steps 3 --warm.batch 1 "
+        "--warm.rays 9 --kimg 0.004"
+    )
+    config = settings(few_portraits, tmp_path / "run", words)
+    done = trained(replace(config, minutes=0.0001))  # over before the second step
+    assert done == {"output": str(tmp_path / "run-warm"), "steps": 0, "images": 0}
+    assert not (tmp_path / "run").exists()
+    assert trained(replace(config, minutes=5.0))["steps"] == 1
+    assert [row[0] for row in curve(tmp_path / "run-warm")] == [1, 2, 3]
+
+
+def test_half_precision_learns_portraits_as_well(few_portraits: Path) -> None:
+    sitters = Sitters(few_portraits)
+    sitting = sitters.batch(np.array([0, 1]), 2)
+    losses = []
+    for is_half in (False, True):
+        generator = warm.beginner(SHAPE, sitters, 0).train()
+        chance = torch.Generator().manual_seed(0)
+        losses.append(warm.regression(SHORT, generator, sitting, 9, chance, is_half=is_half))
+    for name, value in losses[0].items():
+        assert float(losses[1][name].detach()) == pytest.approx(float(value.detach()), rel=0.1, abs=0.05)
+
+
 def test_generators_of_other_codes_cannot_be_anchored(few_portraits: Path, tmp_path: Path) -> None:
     config = settings(few_portraits, tmp_path / "run", f"--anchor 1 --warm.portraits {few_portraits}")
     with pytest.raises(UsageError, match="--anchor cannot be"):
@@ -134,3 +161,9 @@ def test_the_rate_rises_and_cools() -> None:
     assert (np.diff(paces[50:]) < 0).all()
     assert paces[-1] == pytest.approx(0.05, abs=0.01)
     assert warm.pace(replace(config, cool_share=0), 99) == 1
+
+
+@pytest.mark.parametrize("wrong", ["batch", "views", "rays", "steps"])
+def test_settings_that_teach_nothing_are_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        replace(SHORT, **{wrong: 0})
