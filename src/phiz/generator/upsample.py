@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from phiz.generator import fast
 from phiz.generator.config import GeneratorConfig
 from phiz.generator.growing import Adapter, grow
 from phiz.layers.activation import GAIN, leaky, leaky_scaled
@@ -82,12 +83,24 @@ class Block(nn.Module):
 
     def forward(self, prepared: PreparedBlock, x: Float[Tensor, "b h w i"]) -> Float[Tensor, "b2 h2 w2 o"]:
         """Return features of twice the size."""
+        clamp = self.config.clamp
         y = self._linear(self.first, prepared.first, x, prepared.is_settled, is_growing=True)
-        if self.config.upsampling != "fir":
-            y = grow(y, self.config.upsampling, prepared.adapter, is_blurred=self.config.is_blurred)
-        y = leaky(y + prepared.first.bias.to(y.dtype), self.config.clamp)
+        y = self._grown(prepared, y)
         z = self._linear(self.second, prepared.second, y, prepared.is_settled)
-        return leaky_scaled(z + prepared.second.bias.to(z.dtype), self.config.clamp)
+        if fast.is_ready(z):
+            return fast.activated(z, prepared.second.bias, 1.0, clamp)
+        return leaky_scaled(z + prepared.second.bias.to(z.dtype), clamp)
+
+    def _grown(self, prepared: PreparedBlock, y: Float[Tensor, "b h w o"]) -> Float[Tensor, "b h2 w2 o"]:
+        """Return the first convolution's answer at its final size, activated."""
+        kind, clamp, bias = self.config.upsampling, self.config.clamp, prepared.first.bias
+        if self.config.is_blurred and fast.is_ready(y):
+            quick = fast.grown(y, kind, prepared.adapter, bias, clamp)
+            if quick is not None:
+                return quick
+        if kind != "fir":
+            y = grow(y, kind, prepared.adapter, is_blurred=self.config.is_blurred)
+        return leaky(y + bias.to(y.dtype), clamp)
 
     def point(self, prepared: PreparedBlock, x: Float[Tensor, "b n 1 i"]) -> Float[Tensor, "b2 n 1 o"]:
         """Return features of single points: the block without growing, which 1 x 1 kernels allow."""
