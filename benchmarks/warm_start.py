@@ -3,9 +3,9 @@
 Both arms train the same small generator on the same portraits for the same minutes; after every part
 of that time both are measured with the built-in features (lower is nearer). Prints the curves.
 
-    phiz world portraits -o portraits64 --people 600 --size 64
-    phiz world portraits -o strangers64 --people 200 --size 64 --seed 2
-    python benchmarks/warm_start.py portraits64 strangers64 --minutes 8
+    phiz world portraits -o portraits --people 600 --size 64
+    phiz world portraits -o strangers --people 200 --size 64 --seed 2
+    python benchmarks/warm_start.py portraits strangers --minutes 8
 """
 
 from __future__ import annotations
@@ -70,17 +70,14 @@ def arm(portraits: Path, folder: Path, *, is_warm: bool) -> GanConfig:
 
 def train(config: GanConfig, minutes: float, done: float, total: float) -> Path:
     """Train for some minutes; return where the generator is."""
-    console = Console(quiet=True)
+    fitted = gan.warm_folder(config) / "generator.safetensors"
     if config.warm_start and done < WARM_SHARE * total:
-        # What the command does first, stopped by the clock instead of by its steps.
-        with contextlib.suppress(KeyError):
-            gan.train_gan(replace(config, minutes=minutes, kimg=0), console)
-        return config.output / "warm" / "generator.safetensors"
-    start = config.output / "warm" / "generator.safetensors"
+        gan.train_gan(replace(config, minutes=minutes), Console(quiet=True))  # the clock ends it in time
+        return fitted
     if config.warm_start:
-        shape = store.load(start).config
-        config = replace(config, start=start, generator=shape)
-    gan.train_gan(replace(config, minutes=minutes), console)
+        shape = store.load(fitted).config
+        config = replace(config, start=fitted, generator=shape)
+    gan.train_gan(replace(config, minutes=minutes), Console(quiet=True))
     return config.output / "generator.safetensors"
 
 
