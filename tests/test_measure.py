@@ -37,8 +37,11 @@ def test_numbers_and_sheets_are_left(few_portraits: Path, tmp_path: Path) -> Non
     assert written == {name: value for name, value in found.items() if name != "output"}
     assert {"psnr", "ssim", "perceptual", "coverage_error", "found_aside"} <= set(written)
     assert 0 < written["psnr"] < 40
-    assert Image.open(tmp_path / "out" / "truth.png").size == (4 * 32, 2 * 32)
-    assert Image.open(tmp_path / "out" / "sheet.png").size == (10 * 32, 12 * 32)
+    sizes = {}
+    for name in ("truth", "sheet"):
+        with Image.open(tmp_path / "out" / f"{name}.png") as opened:
+            sizes[name] = opened.size
+    assert sizes == {"truth": (4 * 32, 2 * 32), "sheet": (10 * 32, 12 * 32)}
 
 
 def test_a_generator_of_other_codes_is_refused(few_portraits: Path, tmp_path: Path) -> None:

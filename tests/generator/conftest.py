@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -9,10 +11,18 @@ from phiz.generator.config import TINY
 from phiz.generator.generator import Generator
 
 
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    """Let every test begin with the same random numbers, whichever tests ran before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.set_rng_state(torch.Generator().manual_seed(0).get_state())
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny() -> Generator:
     """Return a generator whose head is really there: densities are not far from opaque."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):
         torch.random.set_rng_state(torch.Generator().manual_seed(1).get_state())
         generator = Generator(TINY).eval().requires_grad_(False)
     generator.foreground.density.bias.fill_(6.0)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from phiz.generator import fast, growing, poses
+from phiz.generator import fast, growing, growing_loops, poses
 from phiz.generator.config import TINY
 from phiz.generator.generator import Generator
 from phiz.generator.growing import Adapter, Kind
@@ -78,3 +78,13 @@ def test_pictures_are_the_same_with_and_without_loops(kind: Kind, kernel: int) -
     with torch.no_grad():
         quick = generator.render(styles, camera).image
     torch.testing.assert_close(quick, plain, atol=1e-5, rtol=1e-4)
+
+
+def test_a_band_of_rows_is_all_that_a_loop_touches() -> None:
+    x = _noise(6, 3, CHANNELS)
+    plain = leaky(x)
+    found = x.numpy().copy()
+    growing_loops.activate(found, torch.zeros(CHANNELS).numpy(), 2**0.5, 1e30, 2, 4)
+    torch.testing.assert_close(torch.from_numpy(found[2:4]), plain[2:4])
+    assert (found[:2] == x[:2].numpy()).all()
+    assert (found[4:] == x[4:].numpy()).all()

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from phiz.generator import poses, upsample
-from phiz.generator.config import BUILTIN_256, TINY
+from phiz.generator import poses
+from phiz.generator.config import BUILTIN_256, TINY, GeneratorConfig
 from phiz.generator.generator import Features, Generator, Plan
+from phiz.generator.volume import mix
 from phiz.graphics.camera import Camera
+from phiz.layers.modulated import apply
 
 Codes = tuple[torch.Tensor, torch.Tensor]
 
@@ -109,12 +111,6 @@ def test_pictures_grow_with_progress(codes: Codes, progress: float, size: int) -
     assert drawn.depths.coarse.shape[-1] == (20 if progress < 0 else TINY.samples)
 
 
-def test_a_fade_leads_from_the_smaller_picture_to_the_larger() -> None:
-    assert [upsample.stage(p, 4) for p in (-1, 0, 0.25, 0.375, 1)] == [
-        (4, 1.0), (0, 1.0), (2, 0.0), (2, 0.5), (4, 1.0),
-    ]  # fmt: skip
-
-
 def test_gradients_reach_every_parameter(codes: Codes) -> None:
     generator = Generator(TINY).train()
     generator.foreground.density.bias.data.fill_(6.0)
@@ -150,11 +146,10 @@ def test_density_and_colour_of_space_are_those_of_the_picture(tiny: Generator, c
 
 
 def test_a_generator_without_a_background_has_none_to_show() -> None:
-    bare = Generator(replace(TINY, background="none", is_corner_aligned=True)).eval()
+    bare = Generator(replace(TINY, background="none")).eval()
     styles = bare.styles(torch.zeros(1, TINY.z_size) + 1)
     drawn = bare.render(styles, _cameras(bare)[:1])
     assert drawn.image.isfinite().all()
-    assert bare.pixels(8)[0].tolist() == [-1, -1]
     with pytest.raises(ValueError, match="no background"):
         bare.render(styles, _cameras(bare)[:1], plan=Plan(shows="background"))
 
@@ -165,3 +160,141 @@ def test_the_built_in_kind_draws_256_pixels() -> None:
         drawn = small.render(small.styles(torch.randn(1, 256)), _cameras(small)[:1])
     assert drawn.image.shape == (1, 3, 256, 256)
     assert drawn.image.isfinite().all()
+
+
+@pytest.mark.parametrize("views", [1, 3])
+def test_any_number_of_views_of_each_person_is_drawn_in_order(
+    tiny: Generator, codes: Codes, views: int
+) -> None:
+    z, behind = codes
+    styles = tiny.styles(z)
+    cameras = poses.at_units(TINY, torch.randn(2 * views, 2, generator=torch.Generator().manual_seed(0)))
+    backs = behind.repeat_interleave(views, 0)
+    found = tiny.render(tiny.prepare(styles, backs, views=views), cameras).image
+    for k in range(2 * views):
+        cut = slice(k, k + 1)
+        own = slice(k // views, k // views + 1)
+        alone = tiny.render(styles[own], cameras[cut], background=behind[own]).image
+        torch.testing.assert_close(found[cut], alone, atol=2e-5, rtol=1e-4)
+
+
+PLANES = replace(TINY, source="planes", planes_resolution=16, planes_most=8, planes_channels=3)
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_a_head_on_planes_is_seen_from_many_sides_at_once(codes: Codes, views: int) -> None:
+    generator = Generator(PLANES).eval().requires_grad_(False)
+    generator.foreground.density.bias.fill_(6.0)
+    styles, cameras = generator.styles(codes[0][:1]), _cameras(generator)
+    both = generator.render(generator.prepare(styles, views=views), cameras).image
+    for k in range(2):
+        alone = generator.render(styles, cameras[k : k + 1]).image
+        torch.testing.assert_close(alone, both[k : k + 1], atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        PLANES, replace(PLANES, colour="extra", upsampling="fir", kernel=3),
+        replace(TINY, upsampling="pixelshuffle"), replace(TINY, background="none"),
+        replace(TINY, colour="extra", upsampling="nearest", density="softplus"),
+        replace(TINY, labels=2, groups=(3,), spacing="inverse"),
+    ],
+)  # fmt: skip
+def test_gradients_reach_every_parameter_of_other_kinds(codes: Codes, config: GeneratorConfig) -> None:
+    generator = Generator(config).train()
+    generator.foreground.density.bias.data.fill_(6.0)
+    for block in getattr(getattr(generator.foreground, "planes", None), "blocks", []):
+        for layer in (block.first, block.second):
+            if layer is not None:
+                layer.noise_strength.data.fill_(0.1)
+    z, behind = codes
+    labels = torch.eye(2) if config.labels else None
+    generator(z, _cameras(generator), behind, labels).square().sum().backward()
+    silent = [n for n, p in generator.named_parameters() if p.grad is None or float(p.grad.abs().max()) == 0]
+    assert [n for n in silent if not n.startswith("background.")] == []
+
+
+def test_a_double_precision_generator_can_learn(codes: Codes) -> None:
+    for config in (TINY, PLANES):
+        generator = Generator(config).double().train()
+        camera = _cameras(generator)
+        large = Camera(
+            world_from_camera=camera.world_from_camera.double(), intrinsics=camera.intrinsics.double()
+        )
+        image = generator(codes[0].double(), large, codes[1].double())
+        assert image.dtype == torch.float64
+        image.sum().backward()
+
+
+def test_a_generator_called_is_styles_and_a_picture(tiny: Generator, codes: Codes) -> None:
+    z, behind = codes
+    camera = _cameras(tiny)
+    assert torch.equal(tiny(z, camera, behind), tiny.render(tiny.styles(z), camera, background=behind).image)
+    drawn = tiny.styles(z, psi=0.5, cutoff=3)
+    assert torch.equal(drawn, tiny.mapping.truncate(tiny.mapping(z), 0.5, 3))
+
+
+def test_a_background_that_is_not_named_is_that_of_zeros(tiny: Generator, codes: Codes) -> None:
+    styles, camera = tiny.styles(codes[0]), _cameras(tiny)
+    zeros = torch.zeros(2, TINY.background_latent)
+    plain = tiny.render(styles, camera).image
+    torch.testing.assert_close(tiny.render(styles, camera, background=zeros).image, plain)
+
+
+def test_many_backgrounds_may_be_behind_one_head(tiny: Generator, codes: Codes) -> None:
+    z, behind = codes
+    styles, camera = tiny.styles(z[:1]), _cameras(tiny)[:1]
+    both = tiny.render(styles, camera, background=behind)
+    for k in range(2):
+        alone = tiny.render(styles, camera, background=behind[k : k + 1])
+        torch.testing.assert_close(alone.image, both.image[k : k + 1], atol=2e-5, rtol=1e-4)
+
+
+def test_head_and_background_add_up_to_the_picture(tiny: Generator, codes: Codes) -> None:
+    """What a ray shows is what the head adds before its last sample, and the rest from behind."""
+    z, behind = codes
+    prepared, camera = tiny.prepare(tiny.styles(z[:1]), behind[:1]), _cameras(tiny)[:1]
+    rays = tiny.march(prepared, camera, tiny.pixels(8)[None])
+    back = tiny.render(prepared, camera, plan=Plan(shows="background"))
+    assert rays.samples is not None
+    assert rays.weights is not None
+    head = mix(prepared.field.outputs, rays.weights, rays.samples.hidden)
+    through = 1 - rays.opacity
+    expected = head[..., :3] + through[..., None] * back.small.flatten(2).transpose(1, 2)
+    torch.testing.assert_close(rays.colour, expected, atol=1e-5, rtol=1e-4)
+
+
+def test_depths_are_means_between_near_and_far(tiny: Generator, codes: Codes) -> None:
+    drawn = tiny.render(tiny.styles(codes[0]), _cameras(tiny))
+    solid = drawn.opacity > 0.01
+    assert bool(solid.any())
+    assert float(drawn.depth[solid].min()) >= TINY.near
+    assert float(drawn.depth[solid].max()) <= TINY.far
+    assert 0 <= float(drawn.opacity.min()) <= float(drawn.opacity.max()) <= 1
+
+
+def test_the_colour_of_space_is_linear_in_its_last_hidden_layer(tiny: Generator, codes: Codes) -> None:
+    prepared = tiny.prepare(tiny.styles(codes[0]))
+    points = 0.1 * torch.randn(2, 7, 3, generator=torch.Generator().manual_seed(0))
+    hidden = tiny.foreground.hidden(prepared.field, points)
+    expected = apply(prepared.field.outputs, hidden)[..., :3]
+    torch.testing.assert_close(tiny.colour(prepared, points), expected)
+
+
+def test_older_files_look_through_the_corners_of_the_large_picture() -> None:
+    generator = Generator(replace(TINY, is_corner_aligned=True))
+    line = generator.pixels(8)[:8, 0]
+    expected = torch.tensor([-1 + 2 * 4 * k / 31 for k in range(8)])
+    torch.testing.assert_close(line, expected)
+    torch.testing.assert_close(generator.pixels(8)[::8, 1], expected)
+    centred = Generator(TINY).pixels(8)[:8, 0]
+    torch.testing.assert_close(centred, torch.tensor([(k + 0.5) / 4 - 1 for k in range(8)]))
+
+
+def test_progress_is_kept_with_the_weights() -> None:
+    generator = Generator(TINY)
+    generator.progress.fill_(0.25)
+    other = Generator(TINY)
+    other.load_state_dict(generator.state_dict())
+    assert float(other.progress) == 0.25

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import pickletools
 import re
 import sys
 import types
@@ -15,6 +17,10 @@ from torch import Tensor
 from phiz.generator.config import TINY, TINY_D
 from phiz.generator.discriminator import Discriminator
 from phiz.generator.generator import Generator
+
+ROW = torch.tensor([1.0, 3.0, 3.0, 1.0])
+FILTER = ROW.outer(ROW) / 64
+"""The constant that every published layer holds."""
 
 
 class Persistent:
@@ -69,7 +75,7 @@ def generator_names(generator: Generator) -> dict[str, Tensor]:
         old = re.sub(r"(synthesis\.b\d+)\.colour", r"\1.torgb", old)
         is_conv |= "to_rgb" in old
         out[old] = tensor[:, :, None, None] if is_conv and old.endswith(".weight") else tensor
-    return out | {"synthesis.fg_nerf.fc_in.resample_filter": torch.ones(4, 4)}
+    return out | {"synthesis.fg_nerf.fc_in.resample_filter": FILTER.clone()}
 
 
 def discriminator_names(judge: Discriminator) -> dict[str, Tensor]:
@@ -81,7 +87,7 @@ def discriminator_names(judge: Discriminator) -> dict[str, Tensor]:
         old = old.replace("last", "b4").replace(".first", ".conv0").replace(".second", ".conv1")
         is_conv = "fromrgb.weight" in old
         out[old] = tensor[:, :, None, None] if is_conv else tensor
-    return out | {"b4.conv.resample_filter": torch.ones(4, 4)}
+    return out | {"b4.conv.resample_filter": FILTER.clone()}
 
 
 def settings() -> dict[str, Any]:
@@ -140,3 +146,21 @@ def dumped(value: Any) -> bytes:
         return pickle.dumps(value, protocol=4)
     finally:
         del sys.modules["torch_utils"], sys.modules["torch_utils.persistence"]
+
+
+def blob(numbers: Tensor) -> bytes:
+    """Return a row of numbers as torch's old format has it."""
+    held = numbers.untyped_storage()
+    row = torch.storage.TypedStorage(wrap_storage=held, dtype=numbers.dtype, _internal=True)
+    return next(arg for _, arg, _ in pickletools.genops(pickle.dumps(row)) if isinstance(arg, bytes))
+
+
+def pieces(data: bytes) -> list[bytes]:
+    """Return the five pickles that a row of numbers begins with, and the numbers."""
+    file, found = io.BytesIO(data), []
+    for _ in range(5):
+        start = file.tell()
+        for _ in pickletools.genops(file):
+            pass
+        found.append(data[start : file.tell()])
+    return [*found, file.read()]

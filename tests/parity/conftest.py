@@ -96,7 +96,8 @@ def check(request: pytest.FixtureRequest) -> Check:
             deviation = float(difference.norm() / expected.norm().clamp(min=1e-12))
         else:
             deviation = float(difference.max()) if difference.numel() else 0.0
-        kind = "relative" if is_relative else "absolute"
+        is_inside = "sigma" in what or "nerf." in what
+        kind = "relative" if is_relative else "absolute, inside the field" if is_inside else "absolute"
         request.node.user_properties.append(("parity", [recorded.label, kind, what, deviation]))
         assert deviation <= tolerance, f"{what} deviates by {deviation:.3g}, allowed is {tolerance:.3g}"
 

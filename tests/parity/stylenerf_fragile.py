@@ -24,7 +24,8 @@ STEPS = (0.0, -1.2e-7, 1.2e-7, -3e-7, 3e-7)
 """A few units of the last digit of numbers just below one."""
 NUDGES = tuple((chance, weight) for weight in STEPS for chance in STEPS if (chance, weight) != (0.0, 0.0))
 """What is added to chances and to weights."""
-DEVIATES = 1e-4
+DEVIATES = 3e-5
+"""What a ray deviates by before its other side is looked at; upsampling may make five times as much."""
 MOST = 0.02
 """Share of rays that may need a nudge before something else is wrong."""
 

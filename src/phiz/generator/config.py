@@ -150,6 +150,8 @@ class GeneratorConfig:
             )
         if self.samples < 3 or self.near >= self.far:
             raise ValueError("a ray needs at least 3 samples, and near has to come before far")
+        if any(length < 2 for length in self.groups):
+            raise ValueError(f"a group of one number leaves nothing to choose: {self.groups}")
         if sum(self.groups) > self.z_size:
             raise ValueError(f"groups of {sum(self.groups)} numbers do not fit into z of {self.z_size}")
         if len(self.group_bias) not in (0, sum(self.groups)):
@@ -217,6 +219,10 @@ class DiscriminatorConfig:
     """Whether scores depend on the camera that the discriminator believes in: 16 numbers or 3."""
     lowest_head: int = 32
     """Resolution at which a progressive training begins."""
+
+    def __post_init__(self) -> None:
+        if self.labels and self.camera != "none":
+            raise ValueError("a score depends on labels or on a camera, not on both; give up one of them")
 
     @property
     def block_resolutions(self) -> tuple[int, ...]:

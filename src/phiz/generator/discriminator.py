@@ -133,6 +133,8 @@ class Discriminator(nn.Module):
         resolutions = self.config.block_resolutions
         while image.shape[-1] > growth.resolution:
             image = shrunk(image)
+        if growth.resolution not in resolutions:
+            raise ValueError(f"no block looks at {growth.resolution} pixels; pictures may have {resolutions}")
         first = resolutions.index(growth.resolution)
         is_fading = growth.before > 0 and 0 < growth.fade < 1
         smaller = shrunk(image) if is_fading else image

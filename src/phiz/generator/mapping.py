@@ -46,7 +46,7 @@ class Mapping(nn.Module):
             x = layer(x)
         if self.training:
             with torch.no_grad():
-                self.average.copy_(x.float().mean(0).lerp(self.average, AVERAGE_RATE))
+                self.average.copy_(x.to(self.average.dtype).mean(0).lerp(self.average, AVERAGE_RATE))
         return x
 
     def _read(self, z: Float[Tensor, "b z"]) -> Float[Tensor, "b z"]:

@@ -16,7 +16,6 @@ from phiz.generator.generator import Generator, Prepared, Rays, Rendering
 from phiz.generator.upsample import Block, stage
 from phiz.generator.volume import Depths, Draws, Samples
 from phiz.graphics.camera import Camera
-from phiz.graphics.rays import pixel_grid
 from phiz.layers.modulated import apply
 
 WEIGHT = 2.0
@@ -32,12 +31,14 @@ class Path(NamedTuple):
 def render_with_path(generator: Generator, prepared: Prepared, camera: Camera, draws: Draws) -> Path:
     """Return pictures and their path losses, all rays in one march."""
     config = generator.config
+    if config.kernel > 1:
+        raise ValueError("a path loss needs kernels of 1 x 1, which see one point; set path_samples to 0")
     batch = max(prepared.batch, camera.batch)
     blocks, _ = stage(float(generator.progress), len(generator.upsampler.blocks))
     size = config.volume_resolution * 2**blocks
     places = spread_pixels(size, config.path_samples, draws.uniform(batch, 2))
     volume = generator.pixels(config.volume_resolution)
-    sparse = pixel_grid(size, size, volume.device).flatten(0, 1)[places]
+    sparse = generator.pixels(size)[places]
     uv = torch.cat([volume.expand(batch, -1, -1), sparse], dim=1)
     rays = generator.march(prepared, camera, uv.to(camera.intrinsics), draws=draws)
     count = len(volume)
@@ -50,6 +51,8 @@ def render_with_path(generator: Generator, prepared: Prepared, camera: Camera, d
 
 def spread_pixels(size: int, samples: int, chances: Float[Tensor, "b 2"]) -> Int[Tensor, "b n"]:
     """Return the numbers of `samples` squared pixels that lie evenly over a picture, shifted at random."""
+    if samples > size:
+        raise ValueError(f"{samples} pixels a row do not fit into a picture of {size}; lower path_samples")
     step = size // samples
     shift = (chances * step).long().clamp(max=step - 1)
     line = torch.arange(samples, device=chances.device) * step

@@ -80,7 +80,7 @@ class PlaneNetwork(nn.Module):
         return leaky_scaled(y + added.to(y.dtype), config.clamp)
 
 
-def look_up(planes: Float[Tensor, "b 3 c h w"], points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b2 n c"]:
+def look_up(planes: Float[Tensor, "b 3 c h w"], points: Float[Tensor, "b2 n 3"]) -> Float[Tensor, "b3 n c"]:
     """Return the sum of the three planes' features at points of the cube from -1 to 1; nothing outside."""
     x, y, z = points.unbind(-1)
     places = torch.stack([torch.stack(pair, dim=-1) for pair in ((x, y), (x, z), (y, z))], dim=1)

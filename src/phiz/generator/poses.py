@@ -27,7 +27,7 @@ def on_sphere(
     radius: float | Float[Tensor, " b"] = 1.0,
     roll: float = 0.0,
 ) -> Camera:
-    """Return cameras that look at the origin; `roll` turns the picture, anticlockwise."""
+    """Return cameras that look at the origin; `roll` turns them anticlockwise."""
     return looking(_place(azimuth, polar, radius), config, roll)
 
 

@@ -129,6 +129,7 @@ class Block(nn.Module):
             y = (filter_up(y) if by_filter else y).permute(0, 2, 3, 1)
         else:
             y = multiply(prepared.weight, x)
+            y = grow_image(y.permute(0, 3, 1, 2)).permute(0, 2, 3, 1) if by_filter else y
         return y
 
 

@@ -98,6 +98,10 @@ class Plan:
     background_camera: Camera | None = None
     """Where the background is seen from, if not from where the head is."""
 
+    def __post_init__(self) -> None:
+        if self.samples != 0 and self.samples < 3:
+            raise ValueError(f"a ray needs at least 3 samples, or 0 for the network's, not {self.samples}")
+
 
 PLAIN = Plan()
 """As the network was trained."""
@@ -107,7 +111,8 @@ def to_depth(config: GeneratorConfig, places: Float[Tensor, "*b"]) -> Float[Tens
     """Return the depths of parameters from 0 to 1."""
     if config.spacing == "inverse":
         return 1 / (places / config.far + (1 - places) / config.near)
-    return config.near + (config.far - config.near) * places
+    # parity: this order, to the last digit.
+    return config.near * (1 - places) + config.far * places
 
 
 def rays_through_pixels(

@@ -8,18 +8,20 @@ kind of name, the kinds of numbers.
 from __future__ import annotations
 
 import io
+import math
 import pickle
-import pickletools
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
 from phiz.errors import CheckpointError
+from phiz.importers import steps
+from phiz.importers.steps import refused
 
 MAGIC, VERSION = 119547037146038801333356, 1001
 KINDS = {
@@ -34,20 +36,43 @@ KINDS = {
     "ByteStorage": torch.uint8,
     "BoolStorage": torch.bool,
 }
-ALLOWED = frozenset(
-    "PROTO STOP MARK INT BININT BININT1 BININT2 LONG LONG1 LONG4 NONE NEWTRUE NEWFALSE BINUNICODE "
-    "SHORT_BINUNICODE BINUNICODE8 SHORT_BINSTRING BINSTRING BINBYTES SHORT_BINBYTES EMPTY_TUPLE TUPLE TUPLE1 "
-    "TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS LIST EMPTY_DICT SETITEM SETITEMS DICT BINPUT LONG_BINPUT "
-    "MEMOIZE BINGET LONG_BINGET GLOBAL STACK_GLOBAL BINPERSID FRAME".split()
-)
-"""Steps of a blob: numbers, words, lists, and the one reference that tells what follows."""
+ALLOWED = steps.PLAIN | {"BINPERSID", "SHORT_BINSTRING", "BINSTRING"}
+"""Steps of a blob: nothing is made, and one reference tells what follows."""
+MOST_AXES = 8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Storage:
     """A row of numbers."""
 
     values: Shaped[Tensor, " n"]
+
+    def __setstate__(self, state: object) -> NoReturn:
+        """Refuse what a pickle may want to put in place of the numbers."""
+        raise ValueError("it changes numbers after they were read")
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A tensor over a row of numbers, as yet not made.
+
+    A pickle can call `__setstate__`, `__setitem__`, `add` and the like on whatever it holds. Those of torch
+    would reserve memory as the file says and show what was in it before, so no tensor is made while a file
+    is being read.
+    """
+
+    held: Storage
+    offset: int
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+
+    def __setstate__(self, state: object) -> NoReturn:
+        """Refuse what a pickle may want to put in place of a shape that was checked."""
+        raise ValueError("it changes a tensor after it was read")
+
+    def tensor(self) -> Shaped[Tensor, "..."]:
+        """Return the tensor; it shares its memory with others over the same numbers."""
+        return torch.as_strided(self.held.values, self.size, self.stride, self.offset)
 
 
 @dataclass(frozen=True)
@@ -61,58 +86,54 @@ def read(data: bytes, path: Path) -> Storage:
     """Return the numbers in a blob of torch's old format."""
     file = io.BytesIO(data)
     if _next(file, path) != MAGIC or _next(file, path) != VERSION:
-        raise _damaged(path, "a blob of numbers is not in torch's old format")
+        raise refused(path, "a blob of numbers is not in torch's old format")
     about = _next(file, path)
     if not isinstance(about, dict) or about.get("little_endian") is not True or sys.byteorder != "little":
-        raise _damaged(path, "numbers are stored in another byte order")
+        raise refused(path, "numbers are stored in another byte order")
     found, keys = _next(file, path), _next(file, path)
-    if not (
-        isinstance(found, tuple) and len(found) == 6 and found[0] == "storage" and isinstance(found[1], Kind)
-    ):
-        raise _damaged(path, "a blob of numbers does not say what it holds")
+    if not (isinstance(found, tuple) and len(found) == 6 and isinstance(found[1], Kind)):
+        raise refused(path, "a blob of numbers does not say what it holds")
     kind, count = KINDS[found[1].name], found[4]
-    if keys != [found[2]] or found[5] is not None or not isinstance(count, int) or count < 0:
-        raise _damaged(path, "a blob of numbers contradicts itself")
+    is_sound = found[0] == "storage" and isinstance(found[2], str) and keys == [found[2]]
+    if not is_sound or found[5] is not None or type(count) is not int or count < 0:
+        raise refused(path, "a blob of numbers contradicts itself")
     stored = int.from_bytes(file.read(8), "little", signed=True)
     rest = file.read()
     if stored != count or len(rest) != count * kind.itemsize:
-        raise _damaged(path, f"a blob should hold {count} numbers and holds {len(rest) // kind.itemsize}")
+        raise refused(path, f"a blob should hold {count} numbers and holds {len(rest) // kind.itemsize}")
     if not count:
         return Storage(torch.zeros(0, dtype=kind))
     return Storage(torch.frombuffer(bytearray(rest), dtype=kind))
 
 
-def view(
-    held: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], path: Path
-) -> Shaped[Tensor, "..."]:
-    """Return a tensor laid over a row of numbers, after making sure that it stays within."""
+def view(held: Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], path: Path) -> View:
+    """Return a tensor to be laid over a row of numbers, after making sure that it stays within."""
     numbers = (offset, *size, *stride)
-    if not all(type(n) is int and n >= 0 for n in numbers) or len(size) != len(stride) or len(size) > 8:
-        raise _damaged(path, "a tensor has a shape that cannot be")
+    if (
+        not all(type(n) is int and 0 <= n < 2**62 for n in numbers)
+        or len(size) != len(stride)
+        or len(size) > MOST_AXES
+    ):
+        raise refused(path, "a tensor has a shape that cannot be")
     last = offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
-    if 0 not in size and last >= len(held.values):
-        raise _damaged(path, f"a tensor reaches beyond its {len(held.values)} numbers")
-    count = 1
-    for n in size:
-        count *= n
-    if count > max(len(held.values), 1):
-        raise _damaged(path, "a tensor is larger than what it is made of")
-    return torch.as_strided(held.values, size, stride, offset).clone()
+    if offset > len(held.values) or (0 not in size and last >= len(held.values)):
+        raise refused(path, f"a tensor reaches beyond its {len(held.values)} numbers")
+    if math.prod(size) > max(len(held.values), 1):
+        raise refused(path, "a tensor is larger than what it is made of")
+    return View(held, offset, size, stride)
 
 
 def _next(file: io.BytesIO, path: Path) -> Any:
     """Return what the next of the pickles in a blob holds."""
     start = file.tell()
     try:
-        for step, _, _ in pickletools.genops(file):
-            if step.name not in ALLOWED:
-                raise _damaged(path, f"a blob of numbers takes the step {step.name}")
+        steps.check(file, path, allowed=ALLOWED, what="a blob of numbers")
         file.seek(start)
         return _BlobReader(file, path).load()
     except CheckpointError:
         raise
     except Exception as error:  # whatever a broken blob makes the machine stumble over
-        raise _damaged(path, f"a blob of numbers cannot be read ({type(error).__name__})") from error
+        raise refused(path, f"a blob of numbers cannot be read ({type(error).__name__})") from error
 
 
 class _BlobReader(pickle.Unpickler):
@@ -125,15 +146,9 @@ class _BlobReader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Kind:
         """Return a kind of numbers; refuse all other names."""
         if module != "torch" or name not in KINDS:
-            raise _damaged(self._path, f"a blob of numbers names {module}.{name}")
+            raise refused(self._path, f"a blob of numbers names {module}.{name}")
         return Kind(name)
 
     def persistent_load(self, pid: Any) -> Any:
         """Return what is said about the numbers that follow."""
         return pid
-
-
-def _damaged(path: Path, why: str) -> CheckpointError:
-    return CheckpointError(
-        f"{path} is not read: {why}. Nothing in it was run. Get the file again from those who published it."
-    )

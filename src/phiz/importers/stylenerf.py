@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeVar
 
+import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
 from phiz.errors import CheckpointError
+from phiz.generator.config import DiscriminatorConfig, GeneratorConfig
 from phiz.generator.discriminator import Discriminator
 from phiz.generator.generator import Generator
 from phiz.importers import stylenerf_names as names
-from phiz.importers.unpickle import Thing, plain, read_pickle, refused
+from phiz.importers.steps import refused
+from phiz.importers.storage import View
+from phiz.importers.unpickle import Thing, plain, read_pickle
 from phiz.layers import supplied
 
 Tensors = dict[str, Tensor]
+N = TypeVar("N", Generator, Discriminator)
+
+MOST_MODULES = 10_000
+LARGEST_SIZE = 2**20
+"""No size in a published file comes near this."""
+FILTER = (1.0, 3.0, 3.0, 1.0)
+"""The low-pass filter of all published networks; they keep a copy in every layer."""
+STRANGE = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What settings that make no sense end in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,48 +51,72 @@ class Published:
 def read(path: Path) -> Published:
     """Return the networks of a published snapshot; every tensor in it is accounted for."""
     whole = read_pickle(path)
-    if not isinstance(whole, dict) or not {"G", "D", "G_ema"} <= set(whole):
+    if not isinstance(whole, dict) or not {"G", "D", "G_ema"} <= whole.keys():
         raise refused(path, "it holds no G, D and G_ema, as snapshots of StyleNeRF do")
-    counts = {}
-    networks: dict[str, Generator | Discriminator] = {}
-    for key in ("G_ema", "G", "D"):
-        thing = whole[key]
-        if not isinstance(thing, Thing) or not isinstance(thing.state, dict):
-            raise refused(path, f"its {key} is no network")
-        tensors = state_of(thing)
-        counts[key] = len(tensors)
-        try:
-            networks[key] = _discriminator(thing, tensors) if key == "D" else _generator(thing, tensors)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise CheckpointError(
-                f"{path}: {key} is built in a way that phiz does not know ({type(error).__name__}: {error}). "
-                "StyleNeRF snapshots of the published configurations can be imported."
-            ) from error
-    average, generator, discriminator = networks["G_ema"], networks["G"], networks["D"]
-    assert isinstance(average, Generator)
-    assert isinstance(generator, Generator)
-    assert isinstance(discriminator, Discriminator)
+    room, key = path.stat().st_size, ""
+    counts: dict[str, int] = {}
+    try:
+        found: dict[str, Tensors] = {}
+        for key in ("G_ema", "G", "D"):
+            if not isinstance(whole[key], Thing) or not isinstance(whole[key].state, dict):
+                raise TypeError("it is no network")
+            found[key] = state_of(whole[key], room)
+            counts[key] = len(found[key])
+        key = "D"
+        discriminator = _discriminator(whole[key], found[key], f"{key} of {path.name}")
+        key = "G"
+        generator = _generator(whole[key], found[key], f"{key} of {path.name}")
+        key = "G_ema"
+        average = _generator(whole[key], found[key], f"{key} of {path.name}")
+        key = "training_set_kwargs"
+        training_set = dict(plain(whole.get(key) or {}))
+    except STRANGE as error:
+        raise CheckpointError(
+            f"{path}: {key} is built in a way that phiz does not know ({type(error).__name__}: {error}). "
+            "StyleNeRF snapshots of the published configurations can be imported."
+        ) from error
     return Published(
         average=average,
         generator=generator,
         discriminator=discriminator,
         tensors=counts,
-        training_set=plain(whole.get("training_set_kwargs") or {}),
+        training_set=training_set,
     )
 
 
-def state_of(thing: Thing, prefix: str = "") -> dict[str, Shaped[Tensor, "..."]]:
-    """Return the tensors of a network and of all in it, under the names that torch gives them."""
-    held = thing.state if isinstance(thing.state, dict) else {}
+def state_of(thing: Thing, room: int) -> dict[str, Shaped[Tensor, "..."]]:
+    """Return the tensors of a network and of all in it, under the names that torch gives them.
+
+    `room` is how many bytes they may take together: those of the file. A file could otherwise name the same
+    numbers a thousand times.
+    """
     found: Tensors = {}
-    for group in ("_parameters", "_buffers"):
-        for name, tensor in (held.get(group) or {}).items():
-            if isinstance(tensor, Tensor):
-                found[prefix + name] = tensor
-    for name, inner in (held.get("_modules") or {}).items():
-        if isinstance(inner, Thing):
-            found |= state_of(inner, f"{prefix}{name}.")
-    return found
+    waiting = [("", thing)]
+    for _ in range(MOST_MODULES):
+        if not waiting:
+            return found
+        prefix, module = waiting.pop()
+        for group in ("_parameters", "_buffers"):
+            for name, value in _entries(module, group):
+                if not isinstance(value, View) or prefix + name in found:
+                    raise TypeError(f"its {prefix}{name} is no tensor, or there twice")
+                found[prefix + name] = value.tensor()
+                room -= math.prod(value.size) * value.held.values.itemsize
+        for name, value in _entries(module, "_modules"):
+            if not isinstance(value, Thing):
+                raise TypeError(f"its {prefix}{name} is no network")
+            waiting.append((f"{prefix}{name}.", value))
+        if room < 0:
+            raise ValueError("its tensors take more room than the file has")
+    raise ValueError("its parts have no end")
+
+
+def _entries(module: Thing, group: str) -> Iterator[tuple[str, Any]]:
+    """Yield what stands under names in one of the dicts that make a module of torch."""
+    held = module.state.get(group) if isinstance(module.state, dict) else None
+    if not isinstance(held or {}, dict) or not all(isinstance(name, str) for name in held or {}):
+        raise TypeError(f"its {group} have no names")
+    yield from ((name, value) for name, value in (held or {}).items() if value is not None)
 
 
 def settings_of(thing: Thing) -> dict[str, Any]:
@@ -88,15 +127,62 @@ def settings_of(thing: Thing) -> dict[str, Any]:
     return settings
 
 
-def _generator(thing: Thing, tensors: Tensors) -> Generator:
+def _generator(thing: Thing, tensors: Tensors, what: str) -> Generator:
     settings = settings_of(thing)
     config = names.generator_config(settings, int(settings["img_resolution"]), tensors)
-    generator = Generator(config)
-    supplied.fill(generator, names.generator_tensors(tensors), what="this generator")
-    return generator.eval().requires_grad_(False)
+    return _filled(Generator, config, tensors, names.generator_tensors(tensors), what)
 
 
-def _discriminator(thing: Thing, tensors: Tensors) -> Discriminator:
-    discriminator = Discriminator(names.discriminator_config(settings_of(thing), tensors))
-    supplied.fill(discriminator, names.discriminator_tensors(tensors), what="this discriminator")
-    return discriminator.eval().requires_grad_(False)
+def _discriminator(thing: Thing, tensors: Tensors, what: str) -> Discriminator:
+    config = names.discriminator_config(settings_of(thing), tensors)
+    return _filled(Discriminator, config, tensors, names.discriminator_tensors(tensors), what)
+
+
+def _filled(
+    kind: type[N],
+    config: GeneratorConfig | DiscriminatorConfig,
+    published: Tensors,
+    ours: Tensors,
+    what: str,
+) -> N:
+    """Return a network with the published tensors; their shapes are compared before memory is taken."""
+    check_settings(config)
+    constants = [name for name in published if name.endswith("resample_filter")]
+    if len(ours) + len(constants) != len(published):
+        raise ValueError("two of its tensors are for the same place")
+    row = torch.tensor(FILTER)
+    for name in constants:
+        if not torch.allclose(published[name].float(), row.outer(row) / row.sum() ** 2, atol=1e-6):
+            raise ValueError(f"its {name} is another filter than the published one")
+    with torch.device("meta"):
+        draft = kind(config)  # type: ignore[arg-type]
+    supplied.fill(draft, {name: value.to("meta") for name, value in ours.items()}, what=what)
+    network = kind(config)  # type: ignore[arg-type]
+    supplied.fill(network, ours, what=what)
+    return network.eval().requires_grad_(False)
+
+
+def check_settings(config: GeneratorConfig | DiscriminatorConfig) -> None:
+    """Refuse a config whose values are not of their kind, as the dataclass itself does not."""
+    hints = typing.get_type_hints(type(config))
+    for name, value in asdict(config).items():
+        if not _fits(value, hints[name]):
+            raise ValueError(f"{name} cannot be what the file says")
+
+
+def _fits(value: object, hint: Any) -> bool:
+    inner = typing.get_args(hint)
+    if typing.get_origin(hint) is Literal:
+        return isinstance(value, str) and value in inner
+    if typing.get_origin(hint) is tuple:
+        kinds = inner[:-1] * len(value) if inner[-1] is Ellipsis and isinstance(value, tuple) else inner
+        return (
+            isinstance(value, tuple)
+            and len(value) == len(kinds)
+            and all(_fits(one, kind) for one, kind in zip(value, kinds, strict=True))
+        )
+    if hint is float:
+        return type(value) in (int, float) and math.isfinite(typing.cast("float", value))
+    if hint is int:
+        return type(value) is int and 0 <= value <= LARGEST_SIZE
+    return type(value) is hint

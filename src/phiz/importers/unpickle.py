@@ -8,31 +8,29 @@ is refused before anything of it is looked at. Nothing is imported, nothing call
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import pickle
-import pickletools
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-import torch
 
 from phiz.errors import CheckpointError
-from phiz.importers import storage
-from phiz.importers.storage import Storage
+from phiz.importers import steps, storage
+from phiz.importers.steps import refused
+from phiz.importers.storage import Storage, View
 
-LARGEST = 4 * 2**30
+LARGEST = 2 * 2**30
 """Bytes; published files have 200 MB."""
-MOST_STEPS = 20_000_000
-PROTOCOLS = (2, 3, 4, 5)
-FORBIDDEN = frozenset({"EXT1", "EXT2", "EXT4", "INST", "OBJ", "PERSID", "BINPERSID", "NEXT_BUFFER"})
-"""Steps that no published file takes: they call things in older ways, or ask for things from outside."""
+MOST_SETTINGS, DEEPEST = 100_000, 100
+NUMBERS = ("f8", "f4", "i8", "i4", "b1", "u1")
+"""Kinds of single numbers, in numpy's words."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Thing:
     """An object of a kind that we do not have: what it is called, and what it holds."""
 
@@ -44,6 +42,33 @@ class Thing:
         self.state = state
 
 
+@dataclass(frozen=True, eq=False)
+class NumberKind:
+    """What numpy calls a dtype."""
+
+    name: str
+
+    def __setstate__(self, state: object) -> None:
+        """Accept what numpy adds to a kind of number, as long as it is the byte order of this machine."""
+        if not isinstance(state, tuple) or len(state) < 2 or state[1] not in ("<", "|", "="):
+            raise ValueError(f"numbers of the kind {self.name} come in another byte order")
+
+
+@dataclass(frozen=True, eq=False)
+class Stub:
+    """What stands for a function that a pickle names: to be called, never to be changed."""
+
+    made: Callable[..., Any]
+
+    def __call__(self, *arguments: object) -> Any:
+        """Return what is made of arguments."""
+        return self.made(*arguments)
+
+    def __setstate__(self, state: object) -> NoReturn:
+        """Refuse to become something else."""
+        raise ValueError("it changes what its names stand for")
+
+
 def inert(kind: str) -> type:
     """Return what stands for a class that a pickle names: what is made of it is a `Thing` of that name."""
 
@@ -51,14 +76,22 @@ def inert(kind: str) -> type:
         def __new__(cls, *arguments: object) -> Thing:  # type: ignore[misc]
             return Thing(kind, list(arguments) or None)
 
+        @staticmethod
+        def __setstate__(state: object) -> NoReturn:
+            raise ValueError("it changes what its names stand for")
+
     return Inert
 
 
 def read_pickle(path: Path) -> Any:
-    """Return what is in a foreign pickle as plain Python, tensors and `Thing`s; refuse all else."""
-    data = _bytes_of(path)
+    """Return what is in a foreign pickle as plain Python, `View`s and `Thing`s; refuse all else."""
+    return parse(_bytes_of(path), path)
+
+
+def parse(data: bytes, path: Path) -> Any:
+    """Return what is in the bytes of a foreign pickle; `path` is what errors call it."""
     try:
-        check_steps(data, path)
+        steps.check(io.BytesIO(data), path, allowed=steps.PLAIN | steps.MAKING)
         return _Reader(io.BytesIO(data), path).load()
     except CheckpointError:
         raise
@@ -70,24 +103,6 @@ def read_pickle(path: Path) -> Any:
         raise refused(path, f"it is damaged or cut short ({type(error).__name__}: {error})") from error
 
 
-def refused(path: Path, why: str) -> CheckpointError:
-    """Return the error for a file that is not read."""
-    return CheckpointError(
-        f"{path} is not read: {why}. Nothing in it was run. Get the file again from those who published it."
-    )
-
-
-def check_steps(data: bytes, path: Path) -> None:
-    """Refuse a pickle that takes steps which no published file takes, before any is taken."""
-    for count, (step, argument, _) in enumerate(pickletools.genops(data)):
-        if step.name in FORBIDDEN:
-            raise refused(path, f"it takes the step {step.name}, which files of this kind never do")
-        if step.name == "PROTO" and argument not in PROTOCOLS:
-            raise refused(path, f"it has protocol {argument}")
-        if count > MOST_STEPS:
-            raise refused(path, "it is longer than any file of this kind")
-
-
 class _Reader(pickle.Unpickler):
     """The machine that knows a short list of names; pickle offers no other way than inheritance."""
 
@@ -95,21 +110,21 @@ class _Reader(pickle.Unpickler):
         super().__init__(file)
         self._path = path
         self._names: Mapping[tuple[str, str], Callable[..., Any]] = {
-            ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent,
-            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
-            ("torch._utils", "_rebuild_parameter"): _parameter,
-            ("torch.storage", "_load_from_bytes"): self._storage,
+            ("torch_utils.persistence", "_reconstruct_persistent_obj"): Stub(_persistent),
+            ("torch._utils", "_rebuild_tensor_v2"): Stub(self._tensor),
+            ("torch._utils", "_rebuild_parameter"): Stub(_parameter),
+            ("torch.storage", "_load_from_bytes"): Stub(self._storage),
             ("torch.nn.modules.container", "Sequential"): inert("Sequential"),
             ("torch.nn.modules.container", "ModuleList"): inert("ModuleList"),
-            ("numpy", "dtype"): _number_kind,
-            ("numpy.core.multiarray", "scalar"): _scalar,
-            ("numpy._core.multiarray", "scalar"): _scalar,
-            ("collections", "OrderedDict"): _ordered,
-            ("collections", "defaultdict"): _default,
-            ("builtins", "list"): _list,
-            ("builtins", "dict"): _dict,
-            ("builtins", "int"): _int,
-            ("builtins", "set"): _set,
+            ("numpy", "dtype"): Stub(_number_kind),
+            ("numpy.core.multiarray", "scalar"): Stub(_scalar),
+            ("numpy._core.multiarray", "scalar"): Stub(_scalar),
+            ("collections", "OrderedDict"): Stub(_empty),
+            ("collections", "defaultdict"): Stub(_empty),
+            # The containers of settings say of what kind they are; nothing is ever made of these.
+            ("builtins", "list"): inert("list"),
+            ("builtins", "dict"): inert("dict"),
+            ("builtins", "int"): inert("int"),
             ("typing", "Any"): inert("Any"),
             ("omegaconf.dictconfig", "DictConfig"): inert("DictConfig"),
             ("omegaconf.listconfig", "ListConfig"): inert("ListConfig"),
@@ -133,7 +148,7 @@ class _Reader(pickle.Unpickler):
             raise refused(self._path, "one of its tensors is no data")
         return storage.read(data, self._path)
 
-    def _tensor(self, held: object, offset: int, size: Any, stride: Any, *_: object) -> torch.Tensor:
+    def _tensor(self, held: object, offset: Any, size: Any, stride: Any, *_: object) -> View:
         if not isinstance(held, Storage):
             raise refused(self._path, "one of its tensors has no storage")
         return storage.view(held, offset, tuple(size), tuple(stride), self._path)
@@ -141,13 +156,19 @@ class _Reader(pickle.Unpickler):
 
 def plain(value: Any) -> Any:
     """Return settings as plain dicts, lists and numbers, without the containers they were kept in."""
+    return _plain(value, itertools.count(), 0)
+
+
+def _plain(value: Any, seen: Iterator[int], depth: int) -> Any:
+    if next(seen) > MOST_SETTINGS or depth > DEEPEST:
+        raise ValueError("its settings have no end")
     if isinstance(value, Thing) and value.kind in ("DictConfig", "ListConfig", "AnyNode"):
         held = value.state if isinstance(value.state, dict) else {}
-        return plain(held.get("_content", held.get("_val")))
+        return _plain(held.get("_content", held.get("_val")), seen, depth + 1)
     if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
+        return {key: _plain(item, seen, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
+        return [_plain(item, seen, depth + 1) for item in value]
     return value
 
 
@@ -155,64 +176,37 @@ def _persistent(meta: object) -> Thing:
     """Return an object whose class came along as source text; the text is never looked at."""
     if not isinstance(meta, dict) or not isinstance(meta.get("state"), dict):
         raise ValueError("a persistent object is not what it should be")
-    return Thing(str(meta.get("class_name")), meta["state"])
+    name = meta.get("class_name")
+    return Thing(name if isinstance(name, str) else "object", meta["state"])
 
 
-def _parameter(tensor: torch.Tensor, *_: object) -> torch.Tensor:
+def _parameter(tensor: object, *_: object) -> View:
+    if not isinstance(tensor, View):
+        raise ValueError("a parameter is no tensor")
     return tensor
 
 
-def _number_kind(name: object, *_: object) -> Thing:
-    text = name if isinstance(name, str) else ""
-    if text not in ("f8", "f4", "i8", "i4", "b1", "u1"):
-        raise ValueError(f"numbers of the kind {name!r} are not expected")
-    return Thing("dtype", text)
+def _number_kind(name: object, *_: object) -> NumberKind:
+    if not isinstance(name, str) or name not in NUMBERS:
+        raise ValueError("it has numbers of a kind that is not expected")
+    return NumberKind(name)
 
 
 def _scalar(kind: object, data: object = b"") -> Any:
-    text = _kind_text(kind)
-    if not isinstance(data, bytes) or len(data) != np.dtype(text).itemsize:
+    if not isinstance(kind, NumberKind):
+        raise ValueError("a number has no kind")
+    dtype = np.dtype(kind.name).newbyteorder("<")
+    if not isinstance(data, bytes) or len(data) != dtype.itemsize:
         raise ValueError("a number has the wrong length")
-    found = np.frombuffer(data, dtype=f"<{text}" if text[-1] != "1" else text)[0].item()
+    found = np.frombuffer(data, dtype=dtype)[0].item()
     if isinstance(found, float) and not math.isfinite(found):
         raise ValueError("a number is not finite")
     return found
 
 
-def _kind_text(kind: object) -> str:
-    """Return the short name of a kind of number; its state (byte order and the like) does not matter."""
-    if isinstance(kind, Thing) and kind.kind == "dtype":
-        for part in (kind.state, *(kind.state if isinstance(kind.state, (list, tuple)) else ())):
-            if isinstance(part, str) and part in ("f8", "f4", "i8", "i4", "b1", "u1"):
-                return part
-        return "f8"  # a state has taken the place of the name: the only kind that the files hold
-    raise ValueError("a number has no kind")
-
-
-def _ordered(*pairs: Any) -> OrderedDict[Any, Any]:
-    return OrderedDict(*pairs)
-
-
-def _default(*_: object) -> dict[Any, Any]:
+def _empty(*_: object) -> dict[Any, Any]:
+    """Return a dict to be filled by the steps that follow, as files of protocol 4 do."""
     return {}
-
-
-def _list(*values: Any) -> list[Any]:
-    return list(*values)
-
-
-def _dict(*values: Any) -> dict[Any, Any]:
-    return dict(*values)
-
-
-def _set(*values: Any) -> set[Any]:
-    return set(*values)
-
-
-def _int(value: object = 0, *_: object) -> int:
-    if not isinstance(value, (int, float, str)):
-        raise ValueError("a whole number is made of something else")
-    return int(value)
 
 
 def _bytes_of(path: Path) -> bytes:

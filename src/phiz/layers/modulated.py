@@ -100,7 +100,7 @@ def normal_gain(
     """Return what brings a layer's input to size one on average; in training the average follows it."""
     if is_training and rate > 0:
         with torch.no_grad():
-            size = x.detach().float().square().mean()
+            size = x.detach().to(layer.magnitude.dtype).square().mean()
             layer.magnitude.copy_(size.lerp(layer.magnitude, rate))
     return layer.magnitude.rsqrt()
 
