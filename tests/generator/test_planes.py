@@ -65,6 +65,18 @@ def test_planes_are_painted_by_all_of_their_styles() -> None:
     assert bool((slope.abs().sum((0, 2)) > 0).all())
 
 
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_no_block_adds_more_than_the_limit(sign: float) -> None:
+    network = PlaneNetwork(replace(CONFIG, clamp=0.5)).requires_grad_(False)
+    for block in network.blocks:
+        assert isinstance(block, PlaneBlock)
+        block.colour.bias.fill_(9 * sign)
+    painted = network(plain.noise(1, CONFIG.plane_styles, CONFIG.w_size).float())
+    inside = painted[..., 2:-2, 2:-2]  # the filter reaches beyond the edges
+    expected = torch.full_like(inside, sign * 0.5 * len(network.blocks))
+    torch.testing.assert_close(inside, expected)
+
+
 def test_planes_of_a_batch_are_those_of_each() -> None:
     network, styles = _network(), plain.noise(3, CONFIG.plane_styles, CONFIG.w_size)
     together = network(styles)
