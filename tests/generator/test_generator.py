@@ -298,3 +298,17 @@ def test_progress_is_kept_with_the_weights() -> None:
     other = Generator(TINY)
     other.load_state_dict(generator.state_dict())
     assert float(other.progress) == 0.25
+
+
+def test_where_nothing_is_behind_a_head_its_samples_make_up_the_whole_ray(
+    tiny: Generator, codes: Codes
+) -> None:
+    prepared, camera = tiny.prepare(tiny.styles(codes[0][:1])), _cameras(tiny)[:1]
+    uv = tiny.pixels(8)[None]
+    alone = tiny.march(prepared, camera, uv, plan=Plan(shows="foreground"))
+    both = tiny.march(prepared, camera, uv)
+    assert alone.weights is not None
+    assert both.weights is not None
+    torch.testing.assert_close(alone.weights.sum(-1), torch.ones(1, 64))
+    torch.testing.assert_close(both.weights.sum(-1), both.opacity, atol=1e-6, rtol=0)
+    assert float(both.opacity.min()) < 0.99  # else nothing shows from behind anyway

@@ -122,3 +122,8 @@ def test_a_background_that_stays_is_seen_from_a_little_below() -> None:
     azimuth, polar = _angles(poses.frozen(FFHQ_256).position)
     assert float(polar) == pytest.approx(math.pi / 2 + 0.2)
     assert float(azimuth) == 0
+
+
+def test_angles_of_a_head_are_seen_from_the_middle_of_the_distances() -> None:
+    eye = poses.turned(EVEN, torch.tensor([0.0, 0.4]), torch.tensor([0.0, -0.2])).position
+    torch.testing.assert_close(eye.norm(dim=1), torch.full((2,), 1.5))

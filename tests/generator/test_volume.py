@@ -325,3 +325,20 @@ def test_draws_are_what_they_say() -> None:
     assert 0.99 < float(uniform.max()) < 1
     assert float(normal.std()) == pytest.approx(1, abs=0.05)
     assert normal.shape == (40, 100)
+
+
+@pytest.mark.parametrize("shows", ["foreground", "background"])
+def test_noise_twice_as_wide_is_twice_the_noise(tiny: Generator, styles: Tensor, shows: str) -> None:
+    class Loud(RandomDraws):
+        def normal(self, *shape: int) -> Tensor:
+            return 2 * super().normal(*shape)
+
+    camera, plan = poses.at(TINY, (0.5, 0.5)), Plan(shows=shows)  # type: ignore[arg-type]
+    wide = Generator(replace(TINY, density_noise=2.0)).eval()
+    wide.load_state_dict(tiny.state_dict())
+    plain_one, loud, by_width = (
+        generator.render(styles, camera, draws=draws(torch.Generator().manual_seed(0)), plan=plan).small
+        for generator, draws in ((tiny, RandomDraws), (tiny, Loud), (wide, RandomDraws))
+    )
+    torch.testing.assert_close(by_width.detach(), loud)
+    assert not torch.allclose(plain_one, loud, atol=1e-4)
