@@ -182,3 +182,13 @@ def test_gradients_reach_features_picture_and_styles() -> None:
     for tensor in (features, image):
         assert tensor.grad is not None
         assert bool((tensor.grad != 0).all())
+
+
+def test_points_are_limited_as_maps_are() -> None:
+    block = Block(8, 12, replace(TINY, clamp=0.5)).double().eval().requires_grad_(False)
+    styles, points = plain.noise(2, 3, TINY.w_size), 9 * plain.noise(2, 6, 1, 8, seed=1)
+    found = block.point(block.prepare(styles), points)
+    free = Block(8, 12, replace(TINY, clamp=1e6)).double().eval().requires_grad_(False)
+    free.load_state_dict(block.state_dict())
+    assert float(free.point(free.prepare(styles), points).abs().max()) > 0.5
+    assert float(found.abs().max()) == 0.5
