@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int64
+from jaxtyping import Float, Float64
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -40,6 +40,7 @@ from phiz.train.picture_sources import (
     open_folder,
 )
 from phiz.world.data.produce import PaintedPeople
+from phiz.world.data.reading import shuffle
 
 __all__ = ["FolderSource", "Picture", "PictureBatch", "PictureStream", "PicturesConfig", "Source", "batches"]
 
@@ -262,12 +263,6 @@ def limit(source: Source, count: int, *, seed: int) -> Source:
     if source.count is None:
         return Subset(whole=source, numbers=np.arange(count, dtype=np.int64))
     return Subset(whole=source, numbers=np.sort(shuffle(source.count, seed, SUBSETS)[:count]))
-
-
-def shuffle(count: int, *entropy: int) -> Int64[NDArray[np.int64], " {count}"]:
-    """Return a permutation from raw random bits, which numpy promises never to change."""
-    bits = np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(count)
-    return np.argsort(bits, kind="stable")
 
 
 def resize_early(images: Float[Tensor, "b 3 h w"], resolution: int) -> Float[Tensor, "b 3 r r"]:

@@ -20,6 +20,7 @@ from phiz.errors import DataError
 from phiz.graphics.camera import Camera
 from phiz.train.picture_sources import Picture
 from phiz.world.data.portraits import DEPTH_STEPS, INDEX, read_portraits
+from phiz.world.data.reading import shuffle
 from phiz.world.portrait import view_camera
 
 
@@ -90,7 +91,7 @@ class Sitters:
         places = np.arange(step * people, (step + 1) * people)
         found = np.empty(people, np.int64)
         for epoch in np.unique(places // self.people):
-            order = _shuffle(self.people, seed, int(epoch))
+            order = shuffle(self.people, seed, int(epoch))
             here = places // self.people == epoch
             found[here] = order[places[here] % self.people]
         return found
@@ -140,9 +141,3 @@ def open_portraits(folder: Path) -> PortraitSource:
     """Return the finished pictures of a folder of portraits."""
     arrays, _ = read_portraits(folder)
     return PortraitSource(folder=folder, count=len(arrays["images"]))
-
-
-def _shuffle(count: int, *entropy: int) -> Int[npt.NDArray[np.int64], " n"]:
-    """Return a permutation from raw random bits, which numpy promises never to change."""
-    bits = np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(count)
-    return np.argsort(bits, kind="stable")

@@ -92,15 +92,15 @@ def epoch_order(index: Index, *, seed: int, epoch: int, mix: int) -> Int[NDArray
     shards = index.shards
     if mix == 0:
         return np.arange(index.count)
-    order = [shards[i] for i in _shuffle(len(shards), seed, epoch, 0)]
+    order = [shards[i] for i in shuffle(len(shards), seed, epoch, 0)]
     parts = []
     for place in range(0, len(order), mix):
         numbers = np.concatenate([np.arange(s.first, s.last + 1) for s in order[place : place + mix]])
-        parts.append(numbers[_shuffle(len(numbers), seed, epoch, 1 + place)])
+        parts.append(numbers[shuffle(len(numbers), seed, epoch, 1 + place)])
     return np.concatenate(parts)
 
 
-def _shuffle(count: int, *entropy: int) -> Int[NDArray[np.int64], " n"]:
+def shuffle(count: int, *entropy: int) -> Int[NDArray[np.int64], " n"]:
     """Return a permutation from raw random bits, which numpy promises never to change."""
     bits = np.random.PCG64(np.random.SeedSequence(entropy)).random_raw(count)
     return np.argsort(bits, kind="stable")
