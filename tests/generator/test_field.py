@@ -69,6 +69,7 @@ def test_a_head_of_planes_takes_styles_for_its_planes_alone() -> None:
 @pytest.mark.parametrize("config", [TINY, EXTRA])
 def test_outputs_of_the_mean_are_the_mean_of_outputs(config: GeneratorConfig) -> None:
     foreground = Foreground(config).double()
+    foreground.features.bias.data.copy_(plain.noise(len(foreground.features.bias), seed=9))
     prepared = foreground.prepare(_styles(config))
     hidden = foreground.hidden(prepared, plain.noise(2, 15, 3, seed=1))
     outputs = apply(prepared.outputs, hidden).reshape(2, 3, 5, -1)

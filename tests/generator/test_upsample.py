@@ -122,9 +122,10 @@ def test_no_feature_and_no_colour_is_larger_than_the_limit() -> None:
     assert float(shown.detach().abs().max()) <= 0.3
 
 
-def test_a_point_is_a_pixel_that_has_no_neighbours() -> None:
+@pytest.mark.parametrize("clamp", [256.0, 0.3])
+def test_a_point_is_a_pixel_that_has_no_neighbours(clamp: float) -> None:
     """Growing by repetition leaves every quarter what its pixel was, so the block is a map of points."""
-    block = _block(replace(TINY, upsampling="nearest", is_blurred=False))
+    block = _block(replace(TINY, upsampling="nearest", is_blurred=False, clamp=clamp))
     x, prepared = plain.noise(2, 3, 4, 6), block.prepare(plain.noise(2, 3, TINY.w_size))
     points = block.point(prepared, x.flatten(1, 2)[:, :, None])
     torch.testing.assert_close(block(prepared, x)[:, ::2, ::2].flatten(1, 2), points[:, :, 0])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from phiz.generator import poses, volume
 from phiz.generator.config import TINY
-from phiz.generator.field import raw_density
+from phiz.generator.field import inverted_sphere, raw_density
 from phiz.generator.generator import Depths, Generator, Plan, Prepared, Stage
 from phiz.generator.volume import Marcher, RandomDraws, Samples
 from phiz.graphics.camera import Camera
@@ -157,8 +157,11 @@ def test_what_is_behind_adds_up_to_one_and_ends_infinitely_far(exact: Generator)
     )
     weights, hidden = volume.march_background(TINY, exact.background, behind, both, uv)
     assert hidden.shape == (2, 16, TINY.background_samples, TINY.background_hidden)
+    radii = torch.tensor([1 / 2, 1 / 3, 1 / 6, 0], dtype=torch.float64).expand(2, 16, 4)
+    points = inverted_sphere(*rays_through(both, uv), radii).flatten(1, 2)
+    torch.testing.assert_close(hidden.flatten(1, 2), exact.background.hidden(behind, points))
     torch.testing.assert_close(weights.sum(-1), torch.ones(2, 16).double())
-    # Samples at 0.5, 1/3, 1/6 and 0 of inverse radius: a sixth from each to the next.
+    # It is a sixth of inverse radius from each to the next.
     raw = apply(behind.density, hidden.flatten(1, 2)).reshape(2, 16, 4).clamp(min=0)
     left = torch.exp(-raw[..., :3].cumsum(-1) / 6)
     torch.testing.assert_close(weights[..., 0], 1 - left[..., 0])
