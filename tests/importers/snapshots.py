@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from phiz.generator.config import TINY, TINY_D
+from phiz.generator.config import TINY, TINY_D, GeneratorConfig
 from phiz.generator.discriminator import Discriminator
 from phiz.generator.generator import Generator
 
@@ -59,9 +59,16 @@ def module(tensors: dict[str, Tensor], **more: Any) -> Persistent:
 def generator_names(generator: Generator) -> dict[str, Tensor]:
     """Return a generator's tensors under their published names and in their published shapes."""
     config, out = generator.config, {}
+    convolved = ("foreground", "upsampler") if config.source == "encoding" else ("upsampler",)
     for name, tensor in generator.state_dict().items():
-        is_conv = name.startswith(("foreground", "upsampler")) and ".style." not in name
-        old = name.replace("progress", "synthesis.alpha").replace("mapping.average", "mapping.w_avg")
+        is_conv = name.startswith(convolved) and ".style." not in name
+        old = re.sub(
+            r"foreground\.planes\.blocks\.(\d)",
+            lambda m: f"synthesis.in_b{config.plane_resolutions[int(m[1])]}",
+            name.replace("foreground.planes.constant", "synthesis.in_b8.const"),
+        )
+        old = re.sub(r"\.noise$", ".noise_const", old)
+        old = old.replace("progress", "synthesis.alpha").replace("mapping.average", "mapping.w_avg")
         old = re.sub(r"mapping\.layers\.(\d)", r"mapping.fc\1", old)
         old = old.replace("foreground.", "synthesis.fg_nerf.").replace("background.", "synthesis.bg_nerf.")
         old = old.replace("nerf.layers.0", "nerf.fc_in")
@@ -72,8 +79,8 @@ def generator_names(generator: Generator) -> dict[str, Tensor]:
             r"upsampler\.blocks\.(\d)", lambda m: f"synthesis.b{config.block_resolutions[int(m[1])]}", old
         )
         old = old.replace(".first", ".conv0").replace(".second", ".conv1").replace("adapter", "conv0.adapter")
-        old = re.sub(r"(synthesis\.b\d+)\.colour", r"\1.torgb", old)
-        is_conv |= "to_rgb" in old
+        old = re.sub(r"(synthesis\.(?:in_)?b\d+)\.colour", r"\1.torgb", old)
+        is_conv = tensor.ndim == 2 and (is_conv or "to_rgb" in old or "torgb.weight" in old)
         out[old] = tensor[:, :, None, None] if is_conv and old.endswith(".weight") else tensor
     return out | {"synthesis.fg_nerf.fc_in.resample_filter": FILTER.clone()}
 
@@ -90,21 +97,23 @@ def discriminator_names(judge: Discriminator) -> dict[str, Tensor]:
     return out | {"b4.conv.resample_filter": FILTER.clone()}
 
 
-def settings() -> dict[str, Any]:
+def settings(config: GeneratorConfig = TINY) -> dict[str, Any]:
     """Return the key words of a tiny published generator."""
+    upsampling = {"fir": "default"}.get(config.upsampling, config.upsampling)
     camera = {
-        "range_u": list(TINY.azimuth), "range_v": list(TINY.polar), "range_radius": [1.0, 1.0],
-        "depth_range": [TINY.near, TINY.far], "fov": 12, "gaussian_camera": True, "bg_start": 0.5,
-        "ray_align_corner": False, "dists_normalized": False, "depth_transform": None,
+        "range_u": list(config.azimuth), "range_v": list(config.polar), "range_radius": [1.0, 1.0],
+        "depth_range": [config.near, config.far], "fov": 12, "gaussian_camera": True, "bg_start": 0.5,
+        "ray_align_corner": False, "dists_normalized": False, "depth_transform": None, "angular_camera": True,
     }  # fmt: skip
     synthesis = {
-        "resolution_vol": TINY.volume_resolution, "upsample_mode": "nn_cat", "conv_clamp": 256,
-        "magnitude_ema_beta": 0.999, "z_dim_bg": TINY.background_latent, "n_reg_samples": TINY.path_samples,
+        "resolution_vol": config.volume_resolution, "upsample_mode": upsampling, "conv_clamp": 256,
+        "magnitude_ema_beta": 0.999, "z_dim_bg": config.background_latent,
+        "n_reg_samples": config.path_samples,
         "camera_kwargs": camera,
-        "renderer_kwargs": {"n_ray_samples": TINY.samples, "n_bg_samples": 4, "hierarchical": True},
+        "renderer_kwargs": {"n_ray_samples": config.samples, "n_bg_samples": 4, "hierarchical": True},
     }  # fmt: skip
     return {
-        "z_dim": TINY.z_size, "w_dim": TINY.w_size, "img_resolution": TINY.resolution,
+        "z_dim": config.z_size, "w_dim": config.w_size, "img_resolution": config.resolution,
         "synthesis_kwargs": synthesis,
     }  # fmt: skip
 

@@ -38,6 +38,14 @@ def test_everything_plain_is_let_through_in_every_protocol(value: object, protoc
     _walk(pickle.dumps(value, protocol))
 
 
+@given(st.text(max_size=400))
+def test_foreign_words_are_short_and_printable_and_ordinary_ones_unchanged(text: str) -> None:
+    found = steps.shown(text)
+    assert found.isprintable()
+    assert len(found) <= 10 * (steps.LONGEST_WORDS + 3)
+    assert found == text or not text.isprintable() or len(text) > steps.LONGEST_WORDS
+
+
 def test_what_is_shared_is_counted_where_it_is_and_lists_may_be_long() -> None:
     inner = list(range(5000))
     _walk(pickle.dumps([inner] * 300, 4))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import replace
 from pathlib import Path
@@ -104,7 +105,7 @@ def test_old_flat_settings_take_the_defaults_of_the_old_classes() -> None:
         (("img_resolution",), 2**70),
         (("synthesis_kwargs",), []),
         (("synthesis_kwargs", "resolution_vol"), 0),
-        (("synthesis_kwargs", "conv_clamp"), None),
+        (("synthesis_kwargs", "conv_clamp"), "wide"),
         (("synthesis_kwargs", "upsample_mode"), "liif"),
         (("synthesis_kwargs", "camera_kwargs"), 7),
         (("synthesis_kwargs", "camera_kwargs", "fov"), "wide"),
@@ -130,7 +131,7 @@ def test_settings_that_make_no_sense_are_refused(
 def test_two_tensors_for_one_place_are_refused(tmp_path: Path) -> None:
     tensors = snapshots.generator_names(snapshots.networks()[0])
     tensors["synthesis.b16.to_rgb.bias"] = tensors["synthesis.b16.torgb.bias"] + 1
-    with pytest.raises(CheckpointError, match="for the same place"):
+    with pytest.raises(CheckpointError, match=r"torgb\.bias|to_rgb\.bias and .* same place"):
         _read(tmp_path, G=snapshots.module(tensors, _init_kwargs=snapshots.settings()))
 
 
@@ -148,6 +149,14 @@ def test_one_row_of_numbers_cannot_be_named_over_and_over(tmp_path: Path) -> Non
         _read(tmp_path, G_ema=many)
 
 
+def test_networks_in_networks_do_not_get_names_without_end(tmp_path: Path) -> None:
+    part = snapshots.Persistent("M", {"_parameters": {"weight": torch.zeros(1)}})
+    for _ in range(3):
+        part = snapshots.Persistent("M", {"_modules": {"a" * 99: part}})
+    with pytest.raises(CheckpointError, match="nested too deeply"):
+        _read(tmp_path, G_ema=part)
+
+
 def test_networks_without_end_are_refused(tmp_path: Path) -> None:
     part = snapshots.Persistent("M", {"_parameters": {}})
     for _ in range(40):
@@ -161,6 +170,8 @@ def test_networks_without_end_are_refused(tmp_path: Path) -> None:
     [
         {"_parameters": [1]},
         {"_parameters": {3: torch.zeros(1)}},
+        {"_parameters": {"red\x1b[31m": torch.zeros(1)}},
+        {"_buffers": {"x" * 101: torch.zeros(1)}},
         {"_buffers": {"x": 3}},
         {"_modules": {"x": 3}},
         {"_init_kwargs": 5},
@@ -198,6 +209,22 @@ def test_known_files_carry_their_licence() -> None:
     assert entry is not None
     assert "BY-NC" in entry.licence
     assert catalogue.look_up(Path("mine.pkl")) is None
+    assert all("StyleNeRF" in entry.source and entry.licence for entry in catalogue.CATALOGUE)
+
+
+def test_the_licence_of_a_known_file_goes_with_what_is_made_of_it(snapshot: Path, tmp_path: Path) -> None:
+    known = tmp_path / "ffhq_512.pkl"
+    known.write_bytes(snapshot.read_bytes())
+    told = io.StringIO()
+    config = ImportConfig(file=known, output=tmp_path / "made")
+    done = import_verb.import_stylenerf(config, Console(output=told))
+    entry = catalogue.look_up(known)
+    assert entry is not None
+    assert done["licence"] == entry.licence
+    assert entry.licence in told.getvalue()
+    about = store.about(tmp_path / "made.safetensors")
+    assert (about["licence"], about["source"]) == (entry.licence, entry.source)
+    assert about["sha256"] == done["sha256"] == hashlib.sha256(known.read_bytes()).hexdigest()
 
 
 def test_recorded_snapshots_are_read_and_draw_what_was_recorded(goldens: Path) -> None:

@@ -139,6 +139,18 @@ def test_names_with_dots_lead_nowhere(name: str) -> None:
         _read(START + _word("torch") + _word(name) + b"\x93.")
 
 
+def test_words_of_a_hostile_file_neither_steer_the_terminal_nor_flood_it() -> None:
+    for name in ("\x1b[2Jred", "\x07bell", "\ud800", "\u202eback"):
+        word = name.encode("utf-8", "surrogatepass")
+        said = _refusal(START + _word("os") + b"\x8c" + bytes([len(word)]) + word + b"\x93.")
+        assert "names os." in said
+        assert said.isprintable()
+    long = b"X" + struct.pack("<I", 100_000) + b"n" * 100_000
+    said = _refusal(START + _word("os") + long + b"\x93.")
+    assert "names os.nnn" in said
+    assert len(said) < 600
+
+
 def test_a_name_hidden_in_a_blob_of_numbers_is_refused() -> None:
     blob = b"".join(pickle.dumps(part, 2) for part in (storage.MAGIC, storage.VERSION, Calls(os.getcwd)))
     with pytest.raises(CheckpointError, match="a blob of numbers takes the step REDUCE"):
@@ -183,6 +195,34 @@ def test_numbers_cannot_be_changed_after_they_were_read() -> None:
     assert _read(START + held + b".").values.tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(CheckpointError, match="changes numbers"):
         _read(START + held + b"}" + _word("values") + b"K\x01sb.")
+
+
+def test_one_blob_of_numbers_cannot_be_read_over_and_over() -> None:
+    numbers = snapshots.blob(torch.zeros(1000))
+    blob = b"B" + struct.pack("<I", len(numbers)) + numbers + b"\x94"
+    start = START + b"](" + _name("torch.storage", "_load_from_bytes") + b"\x94" + blob
+    once, again = b"\x85R", b"h\x00h\x01\x85R"
+    assert len(_read(start + once + b"e.")) == 1
+    with pytest.raises(CheckpointError, match="over and over"):
+        _read(start + once + again * 50 + b"e.")
+
+
+def test_things_do_not_keep_copies_of_what_they_are_made_of() -> None:
+    node = START + _name("omegaconf.nodes", "AnyNode")
+    assert _read(node + b")\x81.").kind == "AnyNode"
+    for made in (b"NN\x86R.", b"N\x85\x81."):
+        with pytest.raises(CheckpointError, match="makes a AnyNode of something"):
+            _read(node + made)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
+    pipe = tmp_path / "foreign.pkl"
+    os.mkfifo(pipe)  # to open it would wait for somebody to write
+    with pytest.raises(CheckpointError, match="no ordinary file"):
+        unpickle.read_pickle(pipe)
+    with pytest.raises(CheckpointError, match="cannot read"):
+        unpickle.read_pickle(tmp_path)
 
 
 def test_an_ordered_dict_cannot_hide_its_items() -> None:

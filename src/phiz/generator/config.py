@@ -261,6 +261,7 @@ PLANES_256 = replace(
     source="planes",
     field_layers=1,
     hidden=64,
+    planes_span=0.48,
     volume_resolution=128,
     upsampling="fir",
     kernel=3,

@@ -49,9 +49,11 @@ def about(path: Path | None = None) -> Mapping[str, Any]:
     return found
 
 
-def save_discriminator(path: Path, discriminator: Discriminator) -> None:
+def save_discriminator(
+    path: Path, discriminator: Discriminator, *, about: Mapping[str, object] | None = None
+) -> None:
     """Write a discriminator with its config."""
-    config = {DISCRIMINATOR: asdict(discriminator.config)}
+    config = {DISCRIMINATOR: asdict(discriminator.config), ABOUT: dict(about or {})}
     checkpoint.save(path, kind=DISCRIMINATOR, config=config, tensors=discriminator.state_dict())
 
 

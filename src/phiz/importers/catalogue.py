@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+AUTHORS = "the authors' own file listing (StyleNeRF, Gu et al., 2022)"
 NON_COMMERCIAL = (
     "CC BY-NC 4.0 (the weights), NVIDIA Source Code License (code they descend from): research, no commerce"
 )
@@ -28,19 +29,19 @@ CATALOGUE = (
     Entry(
         name="ffhq_256.pkl",
         role="StyleNeRF generator and discriminator, FFHQ at 256 pixels",
-        source="the authors' own file listing (StyleNeRF, Gu et al., 2022)",
+        source=AUTHORS,
         licence=NON_COMMERCIAL,
     ),
     Entry(
         name="ffhq_512.pkl",
         role="StyleNeRF generator and discriminator, FFHQ at 512 pixels",
-        source="the same",
+        source=AUTHORS,
         licence=NON_COMMERCIAL,
     ),
     Entry(
         name="ffhq_1024.pkl",
         role="StyleNeRF generator and discriminator, FFHQ at 1024 pixels; what NeRFFaceSpeech uses",
-        source="the same",
+        source=AUTHORS,
         licence=NON_COMMERCIAL,
     ),
 )

@@ -52,7 +52,7 @@ def import_stylenerf(config: ImportConfig, console: Console) -> Mapping[str, obj
         about |= {"licence": known.licence, "source": known.source}
     store.save_generator(output, found.average, about=about)
     store.save_generator(raw, found.generator, about=about)
-    store.save_discriminator(judge, found.discriminator)
+    store.save_discriminator(judge, found.discriminator, about=about)
     shape = found.average.config
     console.say(
         f"{config.file.name}: {shape.resolution} pixels, {shape.upsampling}, {shape.features} features, "
@@ -73,6 +73,8 @@ def import_stylenerf(config: ImportConfig, console: Console) -> Mapping[str, obj
         "discriminator": str(judge),
         "tensors": dict(found.tensors),
         "resolution": shape.resolution,
+        "sha256": about["sha256"],
+        "licence": known.licence if known is not None else None,
         "differences": {field: list(both) for field, both in changes.items()},
     }
 

@@ -31,13 +31,22 @@ MAKING = frozenset({"REDUCE", "NEWOBJ", "BUILD"})
 PUTS = frozenset({"BINPUT", "LONG_BINPUT", "MEMOIZE"})
 GETS = frozenset({"BINGET", "LONG_BINGET"})
 MARKED = -1
+LONGEST_WORDS = 300
+"""Characters of a foreign file in one of our messages."""
 
 
 def refused(path: Path, why: str) -> CheckpointError:
     """Return the error for a file that is not read."""
     return CheckpointError(
-        f"{path} is not read: {why}. Nothing in it was run. Get the file again from those who published it."
+        f"{path} is not read: {shown(why)}. Nothing in it was run. Get the file again from those who "
+        "published it."
     )
+
+
+def shown(text: str) -> str:
+    """Return words that a foreign file may have chosen, fit for a terminal: short, and steering nothing."""
+    short = text if len(text) <= LONGEST_WORDS else f"{text[:LONGEST_WORDS]}..."
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in short)
 
 
 def check(file: io.BytesIO, path: Path, *, allowed: frozenset[str], what: str = "it") -> None:

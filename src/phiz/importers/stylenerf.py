@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +19,8 @@ from phiz.generator.config import DiscriminatorConfig, GeneratorConfig
 from phiz.generator.discriminator import Discriminator
 from phiz.generator.generator import Generator
 from phiz.importers import stylenerf_names as names
-from phiz.importers.steps import refused
+from phiz.importers import stylenerf_settings
+from phiz.importers.steps import refused, shown
 from phiz.importers.storage import View
 from phiz.importers.unpickle import Thing, plain, read_pickle
 from phiz.layers import supplied
@@ -27,6 +29,8 @@ Tensors = dict[str, Tensor]
 N = TypeVar("N", Generator, Discriminator)
 
 MOST_MODULES = 10_000
+LONGEST_NAME = 200
+"""Characters of a tensor's name with all that it is in."""
 LARGEST_SIZE = 2**20
 """No size in a published file comes near this."""
 FILTER = (1.0, 3.0, 3.0, 1.0)
@@ -72,7 +76,8 @@ def read(path: Path) -> Published:
         training_set = dict(plain(whole.get(key) or {}))
     except STRANGE as error:
         raise CheckpointError(
-            f"{path}: {key} is built in a way that phiz does not know ({type(error).__name__}: {error}). "
+            f"{path}: {key} is built in a way that phiz does not know "
+            f"({shown(f'{type(error).__name__}: {error}')}). "
             "StyleNeRF snapshots of the published configurations can be imported."
         ) from error
     return Published(
@@ -96,6 +101,8 @@ def state_of(thing: Thing, room: int) -> dict[str, Shaped[Tensor, "..."]]:
         if not waiting:
             return found
         prefix, module = waiting.pop()
+        if len(prefix) > LONGEST_NAME:
+            raise ValueError("its parts are nested too deeply")
         for group in ("_parameters", "_buffers"):
             for name, value in _entries(module, group):
                 if not isinstance(value, View) or prefix + name in found:
@@ -114,9 +121,14 @@ def state_of(thing: Thing, room: int) -> dict[str, Shaped[Tensor, "..."]]:
 def _entries(module: Thing, group: str) -> Iterator[tuple[str, Any]]:
     """Yield what stands under names in one of the dicts that make a module of torch."""
     held = module.state.get(group) if isinstance(module.state, dict) else None
-    if not isinstance(held or {}, dict) or not all(isinstance(name, str) for name in held or {}):
+    if not isinstance(held or {}, dict) or not all(_is_name(name) for name in held or {}):
         raise TypeError(f"its {group} have no names")
     yield from ((name, value) for name, value in (held or {}).items() if value is not None)
+
+
+def _is_name(name: object) -> bool:
+    """Return whether torch may have called a part so; it ends up in names of tensors, and in messages."""
+    return isinstance(name, str) and re.fullmatch(r"\w{1,100}", name, re.ASCII) is not None
 
 
 def settings_of(thing: Thing) -> dict[str, Any]:
@@ -129,12 +141,15 @@ def settings_of(thing: Thing) -> dict[str, Any]:
 
 def _generator(thing: Thing, tensors: Tensors, what: str) -> Generator:
     settings = settings_of(thing)
+    stylenerf_settings.check_generator(settings, float(tensors["synthesis.alpha"]))
     config = names.generator_config(settings, int(settings["img_resolution"]), tensors)
     return _filled(Generator, config, tensors, names.generator_tensors(tensors), what)
 
 
 def _discriminator(thing: Thing, tensors: Tensors, what: str) -> Discriminator:
-    config = names.discriminator_config(settings_of(thing), tensors)
+    settings = settings_of(thing)
+    stylenerf_settings.check_discriminator(settings)
+    config = names.discriminator_config(settings, tensors)
     return _filled(Discriminator, config, tensors, names.discriminator_tensors(tensors), what)
 
 
@@ -148,8 +163,6 @@ def _filled(
     """Return a network with the published tensors; their shapes are compared before memory is taken."""
     check_settings(config)
     constants = [name for name in published if name.endswith("resample_filter")]
-    if len(ours) + len(constants) != len(published):
-        raise ValueError("two of its tensors are for the same place")
     row = torch.tensor(FILTER)
     for name in constants:
         if not torch.allclose(published[name].float(), row.outer(row) / row.sum() ** 2, atol=1e-6):

@@ -13,6 +13,10 @@ from phiz.generator.config import DiscriminatorConfig, GeneratorConfig
 Tensors = Mapping[str, Tensor]
 Settings = Mapping[str, Any]
 FULL_CHANNELS = 32768
+UNLIMITED = 65504.0
+"""What stands for no clamp: the largest number in half precision."""
+WARPED_BOUND = 2.0
+"""Half the width of the planes where far points are contracted."""
 RULES = (
     (r"synthesis\.alpha|alpha", "progress"),
     (r"synthesis\.fg_nerf", "foreground"),
@@ -36,7 +40,7 @@ def generator_tensors(published: Tensors) -> dict[str, Tensor]:
     """Return a published generator's tensors under our names."""
     large = _resolutions(r"synthesis\.b(\d+)\.", published)
     planes = _resolutions(r"synthesis\.in_b(\d+)\.", published)
-    renamed = {}
+    renamed: dict[str, Tensor] = {}
     for old, tensor in published.items():
         if old.endswith("resample_filter"):
             continue
@@ -46,14 +50,14 @@ def generator_tensors(published: Tensors) -> dict[str, Tensor]:
         name = re.sub(r"synthesis\.in_b\d+\.const", "foreground.planes.constant", name)
         name = _numbered(name, r"synthesis\.in_b(\d+)\.", "foreground.planes.blocks.", planes)
         name = _numbered(name, r"synthesis\.b(\d+)\.", "upsampler.blocks.", large)
-        renamed[_by_rules(name)] = _without_kernel(tensor)
+        _put(renamed, _by_rules(name), _without_kernel(tensor), old)
     return renamed
 
 
 def discriminator_tensors(published: Tensors) -> dict[str, Tensor]:
     """Return a published discriminator's tensors under our names."""
     resolutions = [r for r in reversed(_resolutions(r"b(\d+)\.", published)) if r > 4]
-    renamed = {}
+    renamed: dict[str, Tensor] = {}
     for old, tensor in published.items():
         if old.endswith("resample_filter"):
             continue
@@ -63,7 +67,7 @@ def discriminator_tensors(published: Tensors) -> dict[str, Tensor]:
         name = re.sub(r"^b4\.fc", "last.dense", name)
         name = re.sub(r"^b4\.", "last.", name)
         name = _numbered(name, r"^b(\d+)\.", "blocks.", resolutions)
-        renamed[_by_rules(name)] = _without_kernel(tensor)
+        _put(renamed, _by_rules(name), _without_kernel(tensor), old)
     return renamed
 
 
@@ -81,30 +85,33 @@ def generator_config(settings: Settings, image: int, published: Tensors) -> Gene
     base, most = _channels(large)
     features = published[f"synthesis.b{min(large)}.conv0.weight"].shape[1]
     kind = synthesis.get("upsample_mode", "default")
-    extra: dict[str, Any] = _planes(published) if first.ndim == 2 else {"frequencies": first.shape[1] // 6}
-    if has_background:
-        extra |= _background(published, synthesis)
-    else:
-        extra["background"] = "none"
     near, far = camera.get("depth_range", (0.5, 6.0))
+    spacing = _spacing(camera)
+    if first.ndim == 2:
+        half = far - near if spacing == "depth" else WARPED_BOUND
+        extra: dict[str, Any] = {**_planes(published), "planes_span": 2 * half}
+    else:
+        extra = {"frequencies": first.shape[1] // 6}
+    extra |= _background(published, synthesis) if has_background else {"background": "none"}
     return GeneratorConfig(
         resolution=image,
         z_size=settings["z_dim"],
         w_size=settings["w_dim"],
+        mapping_rate=(settings.get("mapping_kwargs") or {}).get("lr_multiplier", 0.01),
         mapping_layers=len({n for n in published if re.fullmatch(r"mapping\.fc\d+\.weight", n)}),
         hidden=len(first),
         field_layers=1
         + len({n for n in published if re.fullmatch(r"synthesis\.fg_nerf\.blocks\.\d+\.weight", n)}),
         features=features,
         colour="predicted" if "synthesis.fg_nerf.to_rgb.weight" in published else "extra",
-        volume_resolution=synthesis["resolution_vol"],
+        volume_resolution=synthesis.get("resolution_vol", 32),
         samples=renderer.get("n_ray_samples", 14),
         background_samples=renderer.get("n_bg_samples", 4),
         background_start=camera.get("bg_start", 1.0),
         is_hierarchical=renderer.get("hierarchical", True),
         near=near,
         far=far,
-        spacing=_spacing(camera),
+        spacing=spacing,
         is_corner_aligned=camera.get("ray_align_corner", True),
         is_length_relative=camera.get("dists_normalized", False),
         upsampling=_upsampling(kind),
@@ -112,7 +119,7 @@ def generator_config(settings: Settings, image: int, published: Tensors) -> Gene
         kernel=published[f"synthesis.b{min(large)}.conv0.weight"].shape[-1],
         channel_base=base,
         channel_most=most,
-        clamp=synthesis.get("conv_clamp", 256),
+        clamp=_clamp(synthesis),
         magnitude_rate=synthesis.get("magnitude_ema_beta", -1),
         path_samples=synthesis.get("n_reg_samples", 0),
         azimuth=tuple(camera.get("range_u", (0.0, 0.0))),
@@ -136,10 +143,10 @@ def discriminator_config(settings: Settings, published: Tensors) -> Discriminato
         resolution=max(resolutions),
         channel_base=base,
         channel_most=most,
-        clamp=settings.get("conv_clamp", 256),
+        clamp=_clamp(settings),
         group=settings.get("epilogue_kwargs", {}).get("mbstd_group_size", 4),
         camera=camera,
-        lowest_head=settings.get("lowres_head", 32),
+        lowest_head=settings.get("lowres_head") or 32,  # without one, it does not grow
     )
 
 
@@ -159,7 +166,7 @@ def _planes(published: Tensors) -> dict[str, Any]:
 def _background(published: Tensors, synthesis: Settings) -> dict[str, Any]:
     first = published["synthesis.bg_nerf.fc_in.weight"]
     layers = {n for n in published if re.fullmatch(r"synthesis\.bg_nerf\.blocks\.\d+\.weight", n)}
-    latent = synthesis["z_dim_bg"]
+    latent = synthesis.get("z_dim_bg", 128)
     return {
         "background_latent": latent,
         "background_hidden": len(first),
@@ -174,7 +181,13 @@ def _channels(sizes: Mapping[int, int]) -> tuple[float, int]:
 
 
 def _spacing(camera: Settings) -> Literal["depth", "inverse"]:
-    return "inverse" if camera.get("depth_transform") else "depth"
+    return "inverse" if camera.get("depth_transform") == "InverseWarp" else "depth"
+
+
+def _clamp(settings: Settings) -> Any:
+    """Return the largest value of a feature; the published classes have no limit unless told."""
+    found = settings.get("conv_clamp")
+    return UNLIMITED if found is None else found
 
 
 def _upsampling(kind: str) -> Any:
@@ -191,6 +204,13 @@ def _resolutions(pattern: str, names: Iterable[str]) -> list[int]:
 def _numbered(name: str, pattern: str, block: str, resolutions: list[int]) -> str:
     """Return the name with a block's number in place of its resolution."""
     return re.sub(pattern, lambda found: f"{block}{resolutions.index(int(found[1]))}.", name)
+
+
+def _put(renamed: dict[str, Tensor], name: str, tensor: Tensor, old: str) -> None:
+    """Add a tensor under our name, which has to be free."""
+    if name in renamed:
+        raise ValueError(f"{old} and another of its tensors are for the same place, {name}")
+    renamed[name] = tensor
 
 
 def _by_rules(name: str) -> str:

@@ -11,6 +11,7 @@ import io
 import itertools
 import math
 import pickle
+import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,11 +71,17 @@ class Stub:
 
 
 def inert(kind: str) -> type:
-    """Return what stands for a class that a pickle names: what is made of it is a `Thing` of that name."""
+    """Return what stands for a class that a pickle names: what is made of it is a `Thing` of that name.
+
+    It is made of nothing, as in all published files, and filled afterwards. Things that kept arguments
+    would each keep a copy, and a small file could ask for all memory.
+    """
 
     class Inert:
         def __new__(cls, *arguments: object) -> Thing:  # type: ignore[misc]
-            return Thing(kind, list(arguments) or None)
+            if arguments:
+                raise ValueError(f"it makes a {kind} of something, which files of this kind never do")
+            return Thing(kind)
 
         @staticmethod
         def __setstate__(state: object) -> NoReturn:
@@ -92,7 +99,7 @@ def parse(data: bytes, path: Path) -> Any:
     """Return what is in the bytes of a foreign pickle; `path` is what errors call it."""
     try:
         steps.check(io.BytesIO(data), path, allowed=steps.PLAIN | steps.MAKING)
-        return _Reader(io.BytesIO(data), path).load()
+        return _Reader(io.BytesIO(data), path, room=len(data)).load()
     except CheckpointError:
         raise
     except RecursionError:
@@ -106,9 +113,10 @@ def parse(data: bytes, path: Path) -> Any:
 class _Reader(pickle.Unpickler):
     """The machine that knows a short list of names; pickle offers no other way than inheritance."""
 
-    def __init__(self, file: io.BytesIO, path: Path) -> None:
+    def __init__(self, file: io.BytesIO, path: Path, *, room: int) -> None:
         super().__init__(file)
         self._path = path
+        self._room = room  # bytes that all rows of numbers may still have; together they fit into the file
         self._names: Mapping[tuple[str, str], Callable[..., Any]] = {
             ("torch_utils.persistence", "_reconstruct_persistent_obj"): Stub(_persistent),
             ("torch._utils", "_rebuild_tensor_v2"): Stub(self._tensor),
@@ -146,12 +154,17 @@ class _Reader(pickle.Unpickler):
     def _storage(self, data: object) -> Storage:
         if not isinstance(data, bytes):
             raise refused(self._path, "one of its tensors is no data")
+        self._room -= len(data)
+        if self._room < 0:
+            raise refused(self._path, "it reads the same numbers over and over")
         return storage.read(data, self._path)
 
     def _tensor(self, held: object, offset: Any, size: Any, stride: Any, *_: object) -> View:
         if not isinstance(held, Storage):
             raise refused(self._path, "one of its tensors has no storage")
-        return storage.view(held, offset, tuple(size), tuple(stride), self._path)
+        if not isinstance(size, tuple) or not isinstance(stride, tuple):
+            raise refused(self._path, "one of its tensors has no shape")
+        return storage.view(held, offset, size, stride, self._path)
 
 
 def plain(value: Any) -> Any:
@@ -211,9 +224,11 @@ def _empty(*_: object) -> dict[Any, Any]:
 
 def _bytes_of(path: Path) -> bytes:
     try:
-        size = path.stat().st_size
-        if size > LARGEST:
-            raise refused(path, f"it has {size} bytes")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise refused(path, "it is no ordinary file")
+        if status.st_size > LARGEST:
+            raise refused(path, f"it has {status.st_size} bytes")
         data = path.read_bytes()
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}. Check the name.") from error
