@@ -23,12 +23,14 @@ from phiz.generator import store
 from phiz.generator.config import GeneratorConfig
 from phiz.generator.generator import Generator, Prepared, Rays
 from phiz.generator.volume import RandomDraws
+from phiz.generator.widen import widen
 from phiz.layers import ema
 from phiz.layers.perceptual import PerceptualDistance, perceptual_distance
 from phiz.train import ranks
 from phiz.train.run import Run, RunConfig, Stateful
 from phiz.train.sitters import Sitters, Sitting
 from phiz.train.state import GeneratorState
+from phiz.train.warm_critic import Critic
 
 STEEPEST = 5.0
 """Longest gradient that is followed as it is."""
@@ -43,7 +45,7 @@ class WarmConfig:
     portraits: Path = Path("portraits")
     """Folder of portraits, as `phiz world portraits` writes them."""
     start: Path | None = None
-    """Generator to go on from, one that was fitted to portraits of this kind before."""
+    """Generator to go on from, fitted to portraits of this kind before; it may have fewer channels."""
     people: int = 0
     """Take the first so many people of the folder; 0 takes all."""
     steps: int = 20_000
@@ -72,6 +74,16 @@ class WarmConfig:
     """Look at a random window of so many pixels only, which costs less; 0 looks at whole pictures."""
     feature_weight: float = 4.0
     """How much more eyes and mouth count."""
+    critic_weight: float = 0.0
+    """Weight of looking true to a critic of small windows, which makes pictures sharp; 0 for no critic."""
+    critic_window: int = 64
+    """Height and width of its windows: a power of two."""
+    critic_base: float = 0.0625
+    """Its size: the channels are 32768 times this over the resolution."""
+    critic_rate: float = 0.002
+    """Its learning rate."""
+    critic_gamma: float = 0.5
+    """Weight of the penalty for a steep critic."""
     depth_weight: float = 4.0
     """Weight of the difference of depths, a hundredth of a generator unit."""
     alpha_weight: float = 1.0
@@ -82,6 +94,8 @@ class WarmConfig:
     def __post_init__(self) -> None:
         if min(self.batch, self.views, self.rays, self.steps) < 1:
             raise ValueError("the warm start's batch, views, rays and steps are at least 1")
+        if self.critic_window < 8 or self.critic_window & (self.critic_window - 1):
+            raise ValueError(f"the critic's window is a power of two from 8 on, not {self.critic_window}")
 
 
 def fit(
@@ -98,7 +112,7 @@ def fit(
     check_fits(shape, sitters, config.portraits)
     generator = beginner(shape, sitters, watched.seed)
     if config.start is not None:
-        take_over(generator, store.load(config.start), config.start)
+        begin_with(generator, store.load(config.start), config.start)
     generator.to(here.device).train().requires_grad_(True)
     ranks.broadcast_from_first(generator)
     average = ema.twin(generator)
@@ -110,6 +124,9 @@ def fit(
         "optimiser": optimiser,
         "chance": GeneratorState(chance, here),
     }
+    critic = critic_of(config, here, watched.seed)
+    if critic is not None:
+        parts |= {"critic": critic.network, "critic optimiser": critic.optimiser}
     about = {"trainer": "warm start", **asdict(config), "generator": asdict(generator.config)}
     loose = {"steps", "people", "picture_every", "portraits", "cool_share"}
     path = watched.output / "generator.safetensors"
@@ -120,21 +137,44 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = config.rate * pace(config, run.step)
             optimiser.zero_grad(set_to_none=True)
-            losses = regression(config, generator, sitting, run.step, chance, is_half=is_half)
+            losses = regression(config, generator, sitting, run.step, chance, critic=critic, is_half=is_half)
             torch.autograd.backward(torch.stack(list(losses.values())).sum())
             ranks.average_gradients(generator.parameters())
             norm = torch.nn.utils.clip_grad_norm_(generator.parameters(), STEEPEST)
             optimiser.step()
+            learned = critic.learn(run.step) if critic is not None and "critic" in losses else {}
             ranks.average_buffers(generator)
             images = config.batch * config.views * here.world
             ema.follow(average, generator, ema.share_kept(images, config.half_life, run.images, 0.1))
             run.advance(images)
-            run.log({**{f"loss/{name}": value for name, value in losses.items()}, "norm": norm})
+            run.log({**{f"loss/{name}": value for name, value in losses.items()}, **learned, "norm": norm})
             if run.due(config.picture_every) and here.is_first:
                 run.picture("people", sheet(average, sitters, here.device))
         said = {"code": sitters.index["layout"]}
         ranks.on_first(here, lambda: store.save_generator(path, average, about=said))
     return path if run.ended_by == "steps" else None
+
+
+def critic_of(config: WarmConfig, here: ranks.Ranks, seed: int) -> Critic | None:
+    """Return the critic of a warm start that has one, the same on all processes."""
+    if config.critic_weight <= 0:
+        return None
+    with torch.random.fork_rng():
+        torch.random.set_rng_state(torch.Generator().manual_seed(seed).get_state())
+        return Critic(
+            config.critic_window, config.critic_base, config.critic_rate, config.critic_gamma, here.device
+        )
+
+
+def begin_with(network: Generator, other: Generator, path: Path) -> None:
+    """Give a generator the weights of another, which may have fewer channels."""
+    try:
+        widen(network, other)
+    except ValueError as error:
+        raise UsageError(
+            f"{path} holds a generator that this one cannot go on from: {error}. Ask for as many layers and "
+            "no fewer channels with --preset and --generator, or begin without --warm.start."
+        ) from error
 
 
 def take_over(network: nn.Module, other: nn.Module, path: Path) -> None:
@@ -176,6 +216,7 @@ def regression(
     *,
     is_half: bool,
     distance: PerceptualDistance = perceptual_distance,
+    critic: Critic | None = None,
 ) -> dict[str, Tensor]:
     """Return how wrong the generator is about some portraits: of rays alone, or of whole pictures."""
     with torch.autocast(sitting.images.device.type, torch.bfloat16, enabled=is_half):
@@ -183,7 +224,7 @@ def regression(
         prepared = generator.prepare(styles, sitting.backgrounds, views=config.views)
         if number < config.volume_steps:
             return ray_losses(config, generator, prepared, sitting, chance)
-        return picture_losses(config, generator, prepared, sitting, chance, distance)
+        return picture_losses(config, generator, prepared, sitting, chance, distance, critic)
 
 
 def ray_losses(
@@ -207,6 +248,7 @@ def picture_losses(
     sitting: Sitting,
     chance: torch.Generator,
     distance: PerceptualDistance,
+    critic: Critic | None,
 ) -> dict[str, Tensor]:
     """Return what whole pictures show wrong, and their rays."""
     size = generator.config.volume_resolution
@@ -223,6 +265,8 @@ def picture_losses(
     losses["picture"] = config.pixel_weight * (wrong * weight).mean() / weight.mean()
     shown, true = window(image, sitting.images, config.perceptual_crop, chance)
     losses["perceptual"] = config.perceptual_weight * distance(shown, true).mean()
+    if critic is not None:
+        losses["critic"] = config.critic_weight * critic.loss(image, sitting.images, chance)
     return losses
 
 
