@@ -15,10 +15,10 @@ from phiz.console import Console
 from phiz.errors import UsageError
 from phiz.generator import store
 from phiz.generator.config import TINY
-from phiz.train import gan, warm
+from phiz.train import gan, warm, warm_losses
 from phiz.train.run import RunConfig
 from phiz.train.sitters import Sitters
-from phiz.train.warm import WarmConfig
+from phiz.train.warm_config import WarmConfig
 
 SHORT = WarmConfig(steps=4, volume_steps=2, rays=20, batch=2, views=2, picture_every=4, rise_steps=2)
 SHAPE = replace(TINY, source="planes", planes_resolution=16, planes_most=8, planes_channels=3)
@@ -99,7 +99,7 @@ def test_half_precision_learns_portraits_as_well(few_portraits: Path) -> None:
     for is_half in (False, True):
         generator = warm.beginner(SHAPE, sitters, 0).train()
         chance = torch.Generator().manual_seed(0)
-        losses.append(warm.regression(SHORT, generator, sitting, 9, chance, is_half=is_half))
+        losses.append(warm_losses.regression(SHORT, generator, sitting, 9, chance, is_half=is_half))
     for name, value in losses[0].items():
         assert float(losses[1][name].detach()) == pytest.approx(float(value.detach()), rel=0.1, abs=0.05)
 
@@ -117,9 +117,9 @@ def test_portraits_that_are_too_small_are_refused(few_portraits: Path) -> None:
 
 def test_coverage_costs_nothing_at_the_truth_and_pulls_hard_where_all_is_lost() -> None:
     true = torch.tensor([[0.0, 0.3, 1.0]])
-    torch.testing.assert_close(warm.coverage_loss(true, true), torch.zeros(1, 3), atol=1e-6, rtol=0)
+    torch.testing.assert_close(warm_losses.coverage_loss(true, true), torch.zeros(1, 3), atol=1e-6, rtol=0)
     lost = torch.tensor([[0.001]], requires_grad=True)
-    warm.coverage_loss(lost, torch.ones(1, 1)).sum().backward()
+    warm_losses.coverage_loss(lost, torch.ones(1, 1)).sum().backward()
     assert lost.grad is not None
     assert float(lost.grad) < -500
 
@@ -128,28 +128,28 @@ def test_a_depth_counts_where_all_its_pixels_are_one_surface() -> None:
     depth = torch.full((1, 1, 8, 8), 0.9)
     depth[..., 4:, :] = 0.0
     depth[..., 0, 0] = 1.0
-    mean, sure = warm.small_depth(depth, 4)
+    mean, sure = warm_losses.small_depth(depth, 4)
     assert sure[0, 0].tolist() == [[0, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert float(mean[0, 0, 1, 1]) == pytest.approx(0.9)
 
 
 def test_eyes_and_mouth_count_more() -> None:
-    weights = warm.pixel_weights(torch.tensor([[[0, 1, 4, 5, 11, 12, 13, 17]]]), 4.0)
+    weights = warm_losses.pixel_weights(torch.tensor([[[0, 1, 4, 5, 11, 12, 13, 17]]]), 4.0)
     assert weights.flatten().tolist() == [1, 1, 4, 4, 4, 4, 4, 1]
 
 
 def test_values_are_taken_at_their_places() -> None:
     maps = torch.arange(18.0).reshape(1, 2, 3, 3)
-    assert warm.taken(maps, torch.tensor([[8, 0]])).tolist() == [[[8.0, 17.0], [0.0, 9.0]]]
+    assert warm_losses.taken(maps, torch.tensor([[8, 0]])).tolist() == [[[8.0, 17.0], [0.0, 9.0]]]
 
 
 def test_a_window_is_the_same_of_both() -> None:
     image = torch.arange(2 * 3 * 8 * 8.0).reshape(2, 3, 8, 8)
     chance = torch.Generator().manual_seed(0)
-    one, other = warm.window(image, image + 1, 5, chance)
+    one, other = warm_losses.window(image, image + 1, 5, chance)
     assert one.shape == (2, 3, 5, 5)
     assert torch.equal(one + 1, other)
-    whole, _ = warm.window(image, image, 0, chance)
+    whole, _ = warm_losses.window(image, image, 0, chance)
     assert whole is image
 
 

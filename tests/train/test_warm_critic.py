@@ -15,7 +15,7 @@ from phiz.generator import store
 from phiz.generator.config import TINY
 from phiz.train import warm
 from phiz.train.run import RunConfig
-from phiz.train.warm import WarmConfig
+from phiz.train.warm_config import WarmConfig
 from phiz.train.warm_critic import Critic, window_places, windows
 
 SHAPE = replace(TINY, source="planes", planes_resolution=16, planes_most=8, planes_channels=3)

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -189,8 +190,8 @@ class Generator(nn.Module):
         return self.finish(prepared, rays, edit)
 
     def finish(self, prepared: Prepared, rays: Rays, edit: Edit | None = None) -> Rendering:
-        """Return the picture that rays through all pixels of the volume grow to."""
-        size = self.config.volume_resolution
+        """Return the picture that rays through the volume's pixels grow to, or through a square of them."""
+        size = math.isqrt(rays.colour.shape[1])
         seen = Features(_as_map(rays.features, size), _as_map(rays.colour, size))
         if edit is not None:
             seen = edit(seen)

@@ -11,7 +11,7 @@ from phiz.generator import config as configs
 from phiz.generator.config import BUILTIN_256, DiscriminatorConfig, GeneratorConfig
 from phiz.options import option
 from phiz.train.augment import PIPES
-from phiz.train.warm import WarmConfig
+from phiz.train.warm_config import WarmConfig
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from phiz.generator.upsample import stage
 from phiz.generator.volume import RandomDraws
 from phiz.graphics.camera import Camera
 from phiz.layers import ema
-from phiz.train import ranks, warm
+from phiz.train import ranks, warm_losses
 from phiz.train.augment import PIPES, AdaController, augment
 from phiz.train.gan_config import GanConfig
 from phiz.train.gan_losses import (
@@ -182,7 +182,7 @@ def _generator_turn(config: GanConfig, learners: Learners, batch: Batch, sitting
 
 def _anchored(config: GanConfig, learners: Learners, sitting: Sitting) -> Values:
     """Let the generator remember its portraits; return the losses."""
-    losses = warm.regression(
+    losses = warm_losses.regression(
         config.warm,
         learners.generator,
         sitting,

@@ -9,93 +9,32 @@ from __future__ import annotations
 
 import contextlib
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor, nn
+from jaxtyping import Float
+from torch import nn
 
 from phiz.console import Console
 from phiz.errors import UsageError
 from phiz.generator import store
 from phiz.generator.config import GeneratorConfig
-from phiz.generator.generator import Generator, Prepared, Rays
-from phiz.generator.volume import RandomDraws
+from phiz.generator.generator import Generator
 from phiz.generator.widen import widen
 from phiz.layers import ema
-from phiz.layers.perceptual import PerceptualDistance, perceptual_distance
+from phiz.layers.filters import SMALLEST
 from phiz.train import ranks
 from phiz.train.run import Run, RunConfig, Stateful
 from phiz.train.sitters import Sitters, Sitting
 from phiz.train.state import GeneratorState
+from phiz.train.warm_config import WarmConfig
 from phiz.train.warm_critic import Critic
+from phiz.train.warm_losses import MARGIN, regression
 
 STEEPEST = 5.0
 """Longest gradient that is followed as it is."""
-FEATURE_LABELS = (4, 5, 11, 12, 13)
-"""Eyes, mouth and lips in the label table of the world: small, and looked at first."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WarmConfig:
-    """How a generator learns portraits by heart."""
-
-    portraits: Path = Path("portraits")
-    """Folder of portraits, as `phiz world portraits` writes them."""
-    start: Path | None = None
-    """Generator to go on from, fitted to portraits of this kind before; it may have fewer channels."""
-    people: int = 0
-    """Take the first so many people of the folder; 0 takes all."""
-    steps: int = 20_000
-    """Optimiser steps in all."""
-    volume_steps: int = 8_000
-    """The first so many train rays alone, without the upsampler."""
-    rays: int = 1024
-    """Rays of each picture in those steps."""
-    batch: int = 4
-    """People a step and process."""
-    views: int = 3
-    """Pictures of each."""
-    rate: float = 0.0025
-    """Learning rate of Adam."""
-    rise_steps: int = 200
-    """Steps in which the rate rises from nothing."""
-    cool_share: float = 0.3
-    """Share of the steps, at the end, in which the rate falls to a twentieth."""
-    half_life: float = 10_000.0
-    """Pictures after which half of the average is new."""
-    pixel_weight: float = 1.0
-    """Weight of the difference of pixels."""
-    perceptual_weight: float = 1.0
-    """Weight of the perceptual distance."""
-    perceptual_crop: int = 0
-    """Look at a random window of so many pixels only, which costs less; 0 looks at whole pictures."""
-    feature_weight: float = 4.0
-    """How much more eyes and mouth count."""
-    critic_weight: float = 0.0
-    """Weight of looking true to a critic of small windows, which makes pictures sharp; 0 for no critic."""
-    critic_window: int = 64
-    """Height and width of its windows: a power of two."""
-    critic_base: float = 0.0625
-    """Its size: the channels are 32768 times this over the resolution."""
-    critic_rate: float = 0.002
-    """Its learning rate."""
-    critic_gamma: float = 0.5
-    """Weight of the penalty for a steep critic."""
-    depth_weight: float = 4.0
-    """Weight of the difference of depths, a hundredth of a generator unit."""
-    alpha_weight: float = 1.0
-    """Weight of the difference of coverage."""
-    picture_every: int = 200
-    """Steps between sheets of pictures."""
-
-    def __post_init__(self) -> None:
-        if min(self.batch, self.views, self.rays, self.steps) < 1:
-            raise ValueError("the warm start's batch, views, rays and steps are at least 1")
-        if self.critic_window < 8 or self.critic_window & (self.critic_window - 1):
-            raise ValueError(f"the critic's window is a power of two from 8 on, not {self.critic_window}")
 
 
 def fit(
@@ -110,6 +49,7 @@ def fit(
     """Fit a generator; return where it is, or nothing if there is more to do when the same is asked again."""
     sitters = Sitters(config.portraits, people=config.people)
     check_fits(shape, sitters, config.portraits)
+    check_patch(config, shape)
     generator = beginner(shape, sitters, watched.seed)
     if config.start is not None:
         begin_with(generator, store.load(config.start), config.start)
@@ -197,6 +137,14 @@ def check_fits(shape: GeneratorConfig, sitters: Sitters, folder: Path) -> None:
         )
 
 
+def check_patch(config: WarmConfig, shape: GeneratorConfig) -> None:
+    """Refuse squares that leave too little to look at."""
+    scale = shape.resolution // shape.volume_resolution
+    least = 2 * MARGIN + -(-max(SMALLEST, config.critic_window if config.critic_weight > 0 else 0) // scale)
+    if 0 < config.patch < min(least, shape.volume_resolution):
+        raise UsageError(f"--warm.patch {config.patch} is too small to compare; give {least} or more, or 0")
+
+
 def check_codes(shape: GeneratorConfig, sitters: Sitters) -> None:
     """Refuse a generator whose codes are not those of the portraits."""
     mine, theirs = (shape.z_size, shape.background_latent), (sitters.code_size, sitters.background_size)
@@ -205,135 +153,6 @@ def check_codes(shape: GeneratorConfig, sitters: Sitters) -> None:
             f"codes of the generator and its background have {mine[0]} and {mine[1]} numbers, those of the "
             f"portraits {theirs[0]} and {theirs[1]}, so --anchor cannot be. Begin with --warm-start."
         )
-
-
-def regression(
-    config: WarmConfig,
-    generator: Generator,
-    sitting: Sitting,
-    number: int,
-    chance: torch.Generator,
-    *,
-    is_half: bool,
-    distance: PerceptualDistance = perceptual_distance,
-    critic: Critic | None = None,
-) -> dict[str, Tensor]:
-    """Return how wrong the generator is about some portraits: of rays alone, or of whole pictures."""
-    with torch.autocast(sitting.images.device.type, torch.bfloat16, enabled=is_half):
-        styles = generator.styles(sitting.codes)
-        prepared = generator.prepare(styles, sitting.backgrounds, views=config.views)
-        if number < config.volume_steps:
-            return ray_losses(config, generator, prepared, sitting, chance)
-        return picture_losses(config, generator, prepared, sitting, chance, distance, critic)
-
-
-def ray_losses(
-    config: WarmConfig, generator: Generator, prepared: Prepared, sitting: Sitting, chance: torch.Generator
-) -> dict[str, Tensor]:
-    """Return what a few rays of each picture show wrong."""
-    size = generator.config.volume_resolution
-    device = sitting.images.device
-    count = min(config.rays, size * size)
-    batch = len(sitting.images)
-    places = torch.rand(batch, size * size, generator=chance, device=device).argsort(dim=1)[:, :count]
-    uv = generator.pixels(size).to(device)[places]
-    rays = generator.march(prepared, sitting.camera, uv, draws=RandomDraws(chance, device))
-    return volume_losses(config, rays, sitting, size, places)
-
-
-def picture_losses(
-    config: WarmConfig,
-    generator: Generator,
-    prepared: Prepared,
-    sitting: Sitting,
-    chance: torch.Generator,
-    distance: PerceptualDistance,
-    critic: Critic | None,
-) -> dict[str, Tensor]:
-    """Return what whole pictures show wrong, and their rays."""
-    size = generator.config.volume_resolution
-    sitting = sitting.at(generator.config.resolution)
-    device = sitting.images.device
-    batch = len(sitting.images)
-    every = torch.arange(size * size, device=device).expand(batch, -1)
-    uv = generator.pixels(size).to(device).expand(batch, -1, -1)
-    rays = generator.march(prepared, sitting.camera, uv, draws=RandomDraws(chance, device))
-    image = generator.finish(prepared, rays).image.float()
-    losses = volume_losses(config, rays, sitting, size, every)
-    weight = pixel_weights(sitting.labels, config.feature_weight)
-    wrong = (image - sitting.images).abs().mean(1)
-    losses["picture"] = config.pixel_weight * (wrong * weight).mean() / weight.mean()
-    shown, true = window(image, sitting.images, config.perceptual_crop, chance)
-    losses["perceptual"] = config.perceptual_weight * distance(shown, true).mean()
-    if critic is not None:
-        losses["critic"] = config.critic_weight * critic.loss(image, sitting.images, chance)
-    return losses
-
-
-def window(
-    image: Float[Tensor, "b 3 h w"], other: Float[Tensor, "b 3 h w"], size: int, chance: torch.Generator
-) -> tuple[Float[Tensor, "b 3 s s"], Float[Tensor, "b 3 s s"]]:
-    """Return the same random window of both sets of pictures; all of them for a size of 0."""
-    room = image.shape[-1] - size
-    if size <= 0 or room <= 0:
-        return image, other
-    top, left = torch.randint(room + 1, (2,), generator=chance, device=chance.device).tolist()
-    cut = (..., slice(top, top + size), slice(left, left + size))
-    return image[cut], other[cut]
-
-
-def volume_losses(
-    config: WarmConfig, rays: Rays, sitting: Sitting, size: int, places: Int[Tensor, "b r"]
-) -> dict[str, Tensor]:
-    """Return how colours, coverage and depths of rays differ from the truth at their places."""
-    small = torch.nn.functional.interpolate(sitting.images, size=(size, size), mode="area")
-    alpha = torch.nn.functional.interpolate(sitting.alpha, size=(size, size), mode="area")
-    depth, is_smooth = small_depth(sitting.depth, size)
-    colour = taken(small, places)
-    cover, far = taken(alpha, places)[..., 0], taken(depth, places)[..., 0]
-    sure = taken(is_smooth.float(), places)[..., 0]
-    shown = rays.depth.float() * rays.opacity.float().clamp(0, 1)
-    deep = ((shown - far * rays.opacity.float()).abs() * 100 * sure).sum() / sure.sum().clamp(min=1)
-    return {
-        "colour": config.pixel_weight * (rays.colour.float() - colour).abs().mean(),
-        "alpha": config.alpha_weight * coverage_loss(rays.opacity.float(), cover).mean(),
-        "depth": config.depth_weight * 0.1 * deep,
-    }
-
-
-def coverage_loss(found: Float[Tensor, "b r"], true: Float[Tensor, "b r"]) -> Float[Tensor, "b r"]:
-    """Return the cross entropy of coverage, without its least possible value.
-
-    A difference would do, but its gradient dies where a head has become all but transparent.
-    """
-    found, sure = found.clamp(1e-4, 1 - 1e-4), true.clamp(1e-4, 1 - 1e-4)
-    entropy = -(true * found.log() + (1 - true) * (1 - found).log())
-    return entropy + true * sure.log() + (1 - true) * (1 - sure).log()
-
-
-def small_depth(
-    depth: Float[Tensor, "b 1 h w"], size: int
-) -> tuple[Float[Tensor, "b 1 s s"], Float[Tensor, "b 1 s s"]]:
-    """Return the mean depth of each square of pixels, and 1 where all of them are one surface."""
-    factor = depth.shape[-1] // size
-    near = -torch.nn.functional.max_pool2d(-depth, factor)
-    far = torch.nn.functional.max_pool2d(depth, factor)
-    mean = torch.nn.functional.avg_pool2d(depth, factor)
-    return mean, ((near > 0) & (far - near < 0.02)).float()
-
-
-def pixel_weights(labels: Int[Tensor, "b h w"], feature_weight: float) -> Float[Tensor, "b h w"]:
-    """Return how much each pixel counts: eyes and mouth more than the rest."""
-    is_feature = torch.zeros_like(labels, dtype=torch.bool)
-    for label in FEATURE_LABELS:
-        is_feature |= labels == label
-    return 1 + (feature_weight - 1) * is_feature.float()
-
-
-def taken(maps: Float[Tensor, "b c h w"], places: Int[Tensor, "b r"]) -> Float[Tensor, "b r c"]:
-    """Return the values of maps at some of their pixels."""
-    flat = maps.flatten(2).transpose(1, 2)
-    return flat.gather(1, places[..., None].expand(-1, -1, flat.shape[-1]))
 
 
 def pace(config: WarmConfig, step: int) -> float:
