@@ -53,10 +53,10 @@ def test_a_square_costs_what_its_place_in_the_whole_costs(few_portraits: Path) -
         part = generator.finish(
             prepared, generator.march(prepared, sitting.camera, uv[square.cut()].flatten(0, 1))
         )
-    inner = Square(0, 0, 7).cut(scale, MARGIN)
-    torch.testing.assert_close(
-        part.image[(..., *inner)], whole.image[(..., *square.cut(scale, MARGIN))], atol=1e-5, rtol=1e-4
-    )
+    rows, columns = Square(0, 0, 7).cut(scale, MARGIN)
+    there, across = square.cut(scale, MARGIN)
+    found, want = part.image[..., rows, columns], whole.image[..., there, across]
+    torch.testing.assert_close(found, want, atol=1e-5, rtol=1e-4)
 
 
 def test_steps_on_squares_teach_all_that_whole_steps_teach(few_portraits: Path) -> None:

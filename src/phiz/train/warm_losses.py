@@ -105,8 +105,10 @@ def picture_losses(
     losses = volume_losses(config, rays, sitting, size, places.expand(batch, -1))
     # Convolutions see nothing beyond a square, so what lies next to its edge is not compared.
     scale, margin = image.shape[-1] // square.side, MARGIN if square.side < size else 0
-    image = image[(..., *Square(0, 0, square.side).cut(scale, margin))]
-    truth, labels = (whole[(..., *square.cut(scale, margin))] for whole in (sitting.images, sitting.labels))
+    rows, columns = Square(0, 0, square.side).cut(scale, margin)
+    image = image[..., rows, columns]
+    rows, columns = square.cut(scale, margin)
+    truth, labels = sitting.images[..., rows, columns], sitting.labels[..., rows, columns]
     weight = pixel_weights(labels, config.feature_weight)
     wrong = (image - truth).abs().mean(1)
     losses["picture"] = config.pixel_weight * (wrong * weight).mean() / weight.mean()
