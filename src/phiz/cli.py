@@ -72,6 +72,18 @@ VERBS: Mapping[str, Verb] = {
         "phiz.importers.import_verb:import_stylenerf",
         "Convert a published StyleNeRF pickle without running anything in it.",
     ),
+    "import bisenet": Verb(
+        "phiz.importers.bisenet:import_bisenet",
+        "Convert the published face parser without running anything in its file.",
+    ),
+    "import deep3d": Verb(
+        "phiz.importers.deep3d:import_deep3d",
+        "Convert the published face reconstruction without running anything in its file.",
+    ),
+    "import facemodel": Verb(
+        "phiz.importers.facemodel:import_facemodel",
+        "Convert the Basel Face Model, as published or as its makers give it away.",
+    ),
     "measure generator": Verb(
         "phiz.measure:measure_verb",
         "Measure a generator on portraits that it has never seen, and draw sheets to look at.",
