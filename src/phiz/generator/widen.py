@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from phiz.generator.generator import Generator
@@ -37,7 +38,14 @@ def widen(wide: Generator, narrow: Generator) -> None:
         embed(target, value * gain, *_parts(wide, home, name), is_matrix=name == "weight")
 
 
-def embed(target: Tensor, value: Tensor, outputs: int = 1, inputs: int = 1, *, is_matrix: bool) -> None:
+def embed(
+    target: Shaped[Tensor, "..."],
+    value: Shaped[Tensor, "..."],
+    outputs: int = 1,
+    inputs: int = 1,
+    *,
+    is_matrix: bool,
+) -> None:
     """Write a value into the first corner of a larger one, or into that of each of its parts."""
     if not target.ndim:
         target.copy_(value)

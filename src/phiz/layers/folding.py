@@ -74,7 +74,10 @@ class Folded(nn.Module):
         self._packed: Tensor | None = None  # the weights in the order in which oneDNN reads them
 
     def forward(
-        self, x: Float[Tensor, "b i h w"], plus: Tensor | None = None, is_rectified: bool = False
+        self,
+        x: Float[Tensor, "b i h w"],
+        plus: Float[Tensor, "b o h2 w2"] | None = None,
+        is_rectified: bool = False,
     ) -> Float[Tensor, "b o h2 w2"]:
         x = x.to(self.weight.dtype).contiguous(memory_format=torch.channels_last)
         if _has_onednn(x):

@@ -10,6 +10,8 @@ import io
 import struct
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,14 @@ WHITE = (255, 255, 255)
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 """What `write` can make, by the file's suffix."""
 
+READABLE = frozenset(
+    "AVIF BMP DIB GIF HEIF JPEG JPEG2000 MPO PNG PPM QOI TIFF WEBP".split()  # HEIF: by a plug-in only
+)
+"""Pillow's names of what is read. Others are drawings, or would start a program that a file should not."""
+
+_HEIC = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"))
+_AVIF = frozenset((b"avif", b"avis"))
+
 # What Pillow's decoders raise on damaged files; it has no exception of its own for them.
 _DAMAGED = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error)
 
@@ -53,16 +63,20 @@ def read(path: Path | str, *, background: tuple[int, int, int] = WHITE) -> Float
     The camera's orientation tag is applied, transparency is laid over `background` (0 to 255),
     and of an animation the first frame counts. Grey, palette, CMYK and 16-bit files are fine.
     """
+    return decode(bytes_of(path), background=background, name=str(path))
+
+
+def bytes_of(path: Path | str) -> bytes:
+    """Return the bytes of a picture's file."""
     path = Path(path)
     if path.is_dir():
         raise MediaError(f"{path} is a folder, not a picture. Name one file in it.")
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise MediaError(f"There is no picture at {path}. Check the name and the folder.") from error
     except OSError as error:
         raise MediaError(f"{path} cannot be read ({error.strerror}). Check its permissions.") from error
-    return decode(data, background=background, name=str(path))
 
 
 def write(path: Path | str, picture: Float[Tensor, "3 h w"], *, quality: int = 95) -> None:
@@ -99,24 +113,54 @@ def decode(
     data: bytes, *, background: tuple[int, int, int] = WHITE, name: str = "The picture"
 ) -> Float[Tensor, "3 h w"]:
     """Return the picture in the bytes of a file; see `read`. `name` is for messages."""
+    with opened(data, name) as found:
+        _refuse_huge(found.size, name)
+        upright = ImageOps.exif_transpose(found)
+        return _to_picture(upright, background)
+
+
+@contextmanager
+def opened(data: bytes, name: str) -> Iterator[Image.Image]:
+    """Yield the picture in the bytes of a file, its pixels not unpacked yet.
+
+    What Pillow raises on it, now or inside the block, becomes a `MediaError` that names the file.
+    """
     if not data:
         raise MediaError(f"{name} is empty (0 bytes). Copy or download it again.")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the next check is stricter
-            picture = Image.open(io.BytesIO(data))
-        with picture as opened:
-            _refuse_huge(opened.size, name)
-            upright = ImageOps.exif_transpose(opened)
-            return _to_picture(upright, background)
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # callers have stricter limits
+            warnings.simplefilter("ignore", UserWarning)  # strange tags and the like
+            with Image.open(io.BytesIO(data)) as found:
+                if found.format not in READABLE:
+                    raise UnidentifiedImageError(found.format)
+                yield found
     except Image.DecompressionBombError as error:
         raise MediaError(_too_large(name)) from error
     except UnidentifiedImageError as error:
-        raise MediaError(
-            f"{name} is not a picture that can be read here. Use PNG, JPEG, WebP, TIFF, BMP or GIF."
-        ) from error
+        raise MediaError(_unreadable(data, name)) from error
     except _DAMAGED as error:
         raise MediaError(f"{name} is damaged or cut short ({error}). Copy or download it again.") from error
+
+
+def _unreadable(data: bytes, name: str) -> str:
+    """Return what a file is that is not a readable picture, and what to do with it."""
+    kind = data[8:12] if data[4:8] == b"ftyp" else b""
+    if kind in _HEIC:
+        return (
+            f"{name} is a HEIC picture, as phones take them, which cannot be read here. Export it as JPEG "
+            "from the phone's picture app, or convert it: heif-convert photo.heic photo.jpg"
+        )
+    if kind in _AVIF:
+        return (
+            f"{name} is an AVIF picture, which this Pillow cannot read. Save it as PNG or JPEG, or get a "
+            "newer Pillow with: pip install --upgrade pillow"
+        )
+    if kind:
+        return f"{name} is a video, or a camera's raw picture. Save one picture of it as PNG or JPEG."
+    if data.startswith(b"version https://git-lfs"):
+        return f"{name} is a placeholder of Git LFS, not the picture. Fetch the picture with: git lfs pull"
+    return f"{name} is not a picture that can be read here. Use PNG, JPEG, WebP, TIFF, BMP or GIF."
 
 
 def _refuse_huge(size: tuple[int, int], name: str) -> None:
@@ -131,21 +175,25 @@ def _too_large(subject: str) -> str:
     )
 
 
-def _to_picture(opened: Image.Image, background: tuple[int, int, int]) -> Tensor:
-    if opened.mode.startswith("I") or opened.mode == "F":
-        return _from_deep_grey(opened)
-    if opened.has_transparency_data:
-        below = Image.new("RGBA", opened.size, (*background, 255))
-        opened = Image.alpha_composite(below, opened.convert("RGBA"))
-    pixels = np.array(opened.convert("RGB"))  # a copy, because torch wants to own writable memory
-    return from_bytes(torch.from_numpy(pixels))
+def is_deep(found: Image.Image) -> bool:
+    """Return whether a picture is grey of 16 bits or more, or of floating-point numbers."""
+    return found.mode.startswith("I") or found.mode == "F"
 
 
-def _from_deep_grey(opened: Image.Image) -> Tensor:
-    """Return 16-bit (or floating-point) grey without first squeezing it into 8 bits."""
-    values = torch.from_numpy(np.array(opened).astype(np.float32))
+def deep_grey(found: Image.Image) -> Float[Tensor, "h w"]:
+    """Return 16-bit (or floating-point) grey from 0 to 1, without first squeezing it into 8 bits."""
+    values = torch.from_numpy(np.array(found).astype(np.float32)).nan_to_num_()
     white = 65535.0
-    if opened.mode == "F":  # such files hold either 0 to 1 or 0 to 255; nothing in them says which
+    if found.mode == "F":  # such files hold either 0 to 1 or 0 to 255; nothing in them says which
         white = 1.0 if values.max() <= 1 else 255.0
-    grey = (values / white).clamp(0, 1) * 2 - 1
-    return grey[None].repeat(3, 1, 1)
+    return (values / white).clamp(0, 1)
+
+
+def _to_picture(found: Image.Image, background: tuple[int, int, int]) -> Tensor:
+    if is_deep(found):
+        return (deep_grey(found) * 2 - 1)[None].repeat(3, 1, 1)
+    if found.has_transparency_data:
+        below = Image.new("RGBA", found.size, (*background, 255))
+        found = Image.alpha_composite(below, found.convert("RGBA"))
+    pixels = np.array(found.convert("RGB"))  # a copy, because torch wants to own writable memory
+    return from_bytes(torch.from_numpy(pixels))
