@@ -40,8 +40,12 @@ def with_zeros(x: Tensor) -> Tensor:
     return out
 
 
-def doubled(image: Tensor) -> Tensor:
-    """Return a picture of twice the size."""
+def doubled(image: Tensor, *, is_repeated: bool = False) -> Tensor:
+    """Return a picture of twice the size; zeros beyond its edges, or the edges again."""
+    if is_repeated:
+        return filtered(with_zeros(functional.pad(image, (1, 1, 1, 1), "replicate")), 2, 1, gain=4)[
+            ..., 2:-2, 2:-2
+        ]
     return filtered(with_zeros(image), 2, 1, gain=4)
 
 
@@ -109,6 +113,8 @@ def grown(block: Block, x: Tensor) -> Tensor:
         large = large + _adapted(block, torch.cat([large, neighbours(x)], dim=1))
     if kind == "pixelshuffle":
         large = large + functional.pixel_shuffle(_adapted(block, x), 2)
+    if kind == "nearest" and block.config.is_blurred:
+        return filtered(functional.pad(large, (2, 1, 2, 1), "replicate"), 0, 0)
     return filtered(large, 2, 1) if block.config.is_blurred else large
 
 

@@ -151,9 +151,9 @@ def test_the_loss_teaches_field_background_and_upsampler(codes: Codes) -> None:
     found = _path(generator, codes, RandomDraws(torch.Generator().manual_seed(0)))
     found.loss.sum().backward()
     silent = {
-        n for n, p in generator.named_parameters() if p.grad is None or float(p.grad.abs().max()) < 1e-9
+        n for n, p in generator.named_parameters() if p.grad is None or float(p.grad.abs().max()) < 1e-5
     }
-    # What is added to every colour alike is on both sides.
+    # What is added to every colour alike is on both sides, which cancel but for their rounding.
     assert silent == {"upsampler.blocks.1.colour.bias"}
 
 

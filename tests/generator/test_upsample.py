@@ -166,6 +166,17 @@ def test_pictures_grow_without_a_jump(start: float) -> None:
         assert torch.equal(drawn(-1.0), drawn(1.0))
 
 
+def test_a_flat_scene_has_no_frame_where_edges_are_repeated() -> None:
+    """Only the kind that is ours repeats them; zeros beyond the edge show in the published kinds."""
+    features, image = torch.ones(1, TINY.features, 8, 8).double(), torch.ones(1, 3, 8, 8).double()
+    for kind, is_flat in (("nearest", True), ("pixelshuffle", False), ("nn_cat", False)):
+        config = replace(TINY, upsampling=kind)  # type: ignore[arg-type]
+        network = _upsampler(config)
+        shown = network(network.prepare(_styles(1, config)), features, image)
+        spread = shown.amax((2, 3)) - shown.amin((2, 3))
+        assert bool((spread < 1e-9).all()) == is_flat
+
+
 def test_progress_says_how_many_blocks_are_in_use() -> None:
     found = [upsample.stage(p, 4) for p in (-1, 0, 0.1, 0.25, 0.375, 0.99, 1, 7)]
     expected = [(4, 1.0), (0, 1.0), (1, 0.4), (2, 0.0), (2, 0.5), (4, 0.96), (4, 1.0), (4, 1.0)]

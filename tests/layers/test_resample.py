@@ -15,6 +15,7 @@ SIZES = [(5, 6), (1, 1), (2, 3), (1, 8)]
 def test_pictures_grow_as_with_zeros_between_their_pixels(size: tuple[int, int]) -> None:
     x = plain.noise(2, 3, *size)
     torch.testing.assert_close(resample.grow_image(x), plain.doubled(x))
+    torch.testing.assert_close(resample.grow_image(x, is_repeated=True), plain.doubled(x, is_repeated=True))
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -33,6 +34,16 @@ def test_blocks_of_four_are_filtered_without_being_made(size: tuple[int, int]) -
     torch.testing.assert_close(resample.grow_nearest_blurred(x, (2, 3)), plain.filtered(blocky, 2, 1))
     last = resample.grow_nearest_blurred(x.permute(0, 2, 3, 1), (1, 2)).permute(0, 3, 1, 2)
     torch.testing.assert_close(last, plain.filtered(blocky, 2, 1))
+    around = torch.nn.functional.pad(blocky, (2, 1, 2, 1), "replicate")
+    repeated = resample.grow_nearest_blurred(x, (2, 3), is_repeated=True)
+    torch.testing.assert_close(repeated, plain.filtered(around, 0, 0))
+
+
+def test_flat_maps_with_repeated_edges_stay_flat_everywhere() -> None:
+    flat = torch.full((1, 1, 3, 4), 0.7, dtype=torch.float64)
+    large = torch.full((1, 1, 6, 8), 0.7, dtype=torch.float64)
+    torch.testing.assert_close(resample.grow_image(flat, is_repeated=True), large)
+    torch.testing.assert_close(resample.grow_nearest_blurred(flat, (2, 3), is_repeated=True), large)
 
 
 def test_what_a_transposed_convolution_left_is_filtered() -> None:
@@ -76,15 +87,19 @@ def test_gradients_pass_through_doubling_and_halving() -> None:
     x = plain.noise(1, 1, 3, 4).requires_grad_()
     for way in (
         resample.grow_image, resample.filter_down, resample.halve, resample.filter_up,
+        lambda image: resample.grow_image(image, is_repeated=True),
         lambda image: resample.grow_nearest_blurred(image, (2, 3)),
+        lambda image: resample.grow_nearest_blurred(image, (2, 3), is_repeated=True),
         lambda image: resample.blur(image, (2, 3)),
     ):  # fmt: skip
         assert torch.autograd.gradcheck(way, x)
 
 
-def test_neighbours_beyond_the_edge_are_zero() -> None:
+def test_neighbours_beyond_the_edge_are_zero_or_the_edge() -> None:
     x = torch.tensor([[1.0, 2.0, 3.0]])
     assert resample.before(x, 1).tolist() == [[0, 1, 2]]
     assert resample.after(x, 1).tolist() == [[2, 3, 0]]
+    assert resample.before(x, 1, is_repeated=True).tolist() == [[1, 1, 2]]
+    assert resample.after(x, 1, is_repeated=True).tolist() == [[2, 3, 3]]
     assert resample.interleave(x, -x, 1).tolist() == [[1, -1, 2, -2, 3, -3]]
     assert resample.interleave(x, -x, 0).tolist() == [[1, 2, 3], [-1, -2, -3]]

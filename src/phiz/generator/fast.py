@@ -1,16 +1,13 @@
-"""The upsampler's passes over large maps in compiled loops, where no gradient is wanted.
+"""The upsampler's passes over large maps in compiled loops, a strip of rows at a time.
 
-On a processor, in single precision. Everywhere else `growing` and plain torch do the same; tests hold the
-two together. Bands of rows go to as many threads as torch may use.
+On a processor, in float32 and bfloat16. Everywhere else `growing` and plain torch do the same; tests hold
+the two together. No gradients here: `growing_back` and `dense` have them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from einops import rearrange
@@ -18,22 +15,32 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.generator import growing_loops as loops
-from phiz.generator.growing import Adapter, Kind
+from phiz.generator.growing import Adapter, Kind, narrowed, widening
+from phiz.generator.pieces import bits, computed, fits, pieces, plain, rows, share, shift
 from phiz.layers.activation import leaky
+from phiz.layers.equalized import Affine
+from phiz.layers.modulated import Folded
 
-LARGE = 1e30
-"""A limit that nothing reaches."""
+KINDS = ("nn_cat", "pixelshuffle", "nearest")
+"""What loops know to grow; with the filter behind it."""
+
+
+class Growing(NamedTuple):
+    """Small maps that a large one is made of, and how."""
+
+    small: Float[Tensor, "b h w c"]
+    kind: Kind
+    parts: tuple[Float[Tensor, "b h w d"], ...]
+    weight: Float[Tensor, "e d2"] | None
+    """What widens narrow maps, the large one filtered with ones beside it or the small one."""
+    wide_bias: Float[Tensor, " e"] | None
+    bias: Float[Tensor, " c"]
+    clamp: float
 
 
 def is_ready(x: Float[Tensor, "*b"]) -> bool:
-    """Return whether compiled loops can work on a map, and whether they may."""
-    return (
-        x.device.type == "cpu"
-        and x.dtype == torch.float32
-        and not torch.is_grad_enabled()
-        and not torch.compiler.is_compiling()
-        and not torch.is_autocast_enabled("cpu")
-    )
+    """Return whether compiled loops can work on a map, and no gradient is wanted."""
+    return fits(x) and not torch.is_grad_enabled()
 
 
 def activated(
@@ -41,73 +48,103 @@ def activated(
 ) -> Float[Tensor, "b h w c"]:
     """Return `x` with its bias, rectified at a gain and limited; it takes the place of `x`."""
     x = x.contiguous()
-    offset = bias.numpy()
-    for picture in x.numpy():
-        _in_bands(loops.activate, len(picture), picture, offset, gain, clamp or LARGE)
+    lines, offset = x.flatten(0, 2), plain(bias)
+    step = rows(x.shape[-1])
+
+    def piece(number: int) -> None:
+        some = lines[number * step : (number + 1) * step]
+        loops.activate(bits(some), offset, gain, clamp or loops.UNLIMITED, shift(x))
+
+    share(pieces(len(lines), step), lambda: piece)
     return x
 
 
-def grown(
-    x: Float[Tensor, "b h w c"],
-    kind: Kind,
-    adapter: Adapter | None,
-    bias: Float[Tensor, " c"],
-    clamp: float,
-) -> Float[Tensor, "b h2 w2 c"] | None:
-    """Return what `growing.grow` with its filter, bias and rectifier make of a map; None for other kinds."""
-    x = x.contiguous()
-    b, h, w, c = x.shape
-    limit, offset = clamp or LARGE, bias.numpy()
-    if kind == "nearest":
-        out = torch.empty(b, 2 * h, 2 * w, c)
-        for small, large in zip(x.numpy(), out.numpy(), strict=True):
-            _in_bands(loops.grow, 2 * h, small, large, False, offset, limit)
-        return out
-    if adapter is None or kind not in ("nn_cat", "pixelshuffle"):
-        return None
-    if kind == "nn_cat":
-        out = _widened(x, adapter)
-        for small, large in zip(x.numpy(), out.numpy(), strict=True):
-            _in_bands(loops.grow, 2 * h, small, large, True, offset, limit)
-        return out
-    narrow = leaky(torch.nn.functional.linear(x, *adapter.narrow))
-    order = rearrange(torch.arange(4 * c), "(c place) -> (place c)", place=4)
-    wide = torch.nn.functional.linear(narrow, adapter.wide.weight[order], adapter.wide.bias[order])
-    out = torch.empty(b, 2 * h, 2 * w, c)
-    quarters = wide.reshape(b, h, w, 4, c).numpy()
-    for small, four, large in zip(x.numpy(), quarters, out.numpy(), strict=True):
-        _in_bands(loops.shuffle, 2 * h, small, four, large, offset, limit)
+def grown(growing: Growing) -> Float[Tensor, "b h2 w2 c"]:
+    """Return what `growing.grow` with its filter, bias and rectifier make of a map."""
+    b, h, w, c = growing.small.shape
+    out = growing.small.new_empty(b, 2 * h, 2 * w, c)
+    step = rows(2 * w * c, least=2)
+    strips = pieces(2 * h, step)
+
+    def piece(number: int) -> None:
+        picture, start = number // strips, number % strips * step
+        _write(growing, picture, out[picture, start : start + step], start)
+
+    share(b * strips, lambda: piece)
     return out
 
 
-def _widened(x: Float[Tensor, "b h w c"], adapter: Adapter) -> Float[Tensor, "b h2 w2 c"]:
-    """Return what the neighbours of every quarter pixel add to it, filtered."""
+def doubled(
+    growing: Growing, second: Folded, colour: Folded, *, is_kept: bool
+) -> tuple[Float[Tensor, "b h2 w2 o"] | None, Float[Tensor, "b h2 w2 3"]]:
+    """Return the rest of a block whose kernels are 1 x 1: features and colours.
+
+    The features are None unless they are kept.
+    """
+    x, clamp = growing.small, growing.clamp
     b, h, w, c = x.shape
-    both = torch.cat([adapter.narrow.weight[:, :c], 0.5 * adapter.narrow.weight[:, c:]])
-    zeros = torch.zeros_like(adapter.narrow.bias)
-    parts = torch.nn.functional.linear(x, both, torch.cat([adapter.narrow.bias, zeros]))
-    own, around = (part.contiguous() for part in parts.chunk(2, dim=-1))
-    filtered = torch.empty(b, 2 * h, 2 * w, own.shape[-1] + 1)
-    for one, other, out in zip(own.numpy(), around.numpy(), filtered.numpy(), strict=True):
-        _in_bands(loops.neighbours, 2 * h, one, other, out)
-    weight = torch.cat([adapter.wide.weight, adapter.wide.bias[:, None]], dim=1)
-    return torch.nn.functional.linear(filtered, weight)
+    outputs, step = second.weight.shape[1], min(rows(2 * w * c, least=2), 2 * h)
+    strips, offset = pieces(2 * h, step), plain(second.bias)
+    shown = x.new_empty(b, 2 * h, 2 * w, 3, dtype=torch.float32)
+    features = x.new_empty(b, 2 * h, 2 * w, outputs) if is_kept else None
+    weights = [layer.weight.to(x.dtype).expand(b, -1, -1).transpose(1, 2) for layer in (second, colour)]
+
+    def worker() -> Callable[[int], None]:
+        room = x.new_empty(step, 2 * w, c)
+        other = x.new_empty(step if features is None else 0, 2 * w, outputs)
+
+        def piece(number: int) -> None:
+            picture, first = number // strips, number % strips * step
+            seen = shown[picture, first : first + step]
+            strip = room[: len(seen)]
+            _write(growing, picture, strip, first)
+            kept = other[: len(seen)] if features is None else features[picture, first : first + step]
+            target = kept.flatten(0, 1)
+            torch.mm(strip.flatten(0, 1), weights[0][picture], out=target)
+            loops.activate(bits(target), offset, 1.0, clamp, shift(x))
+            seen.copy_(torch.mm(target, weights[1][picture]).view_as(seen))
+            seen.add_(colour.bias).clamp_(-clamp, clamp)
+
+        return piece
+
+    share(b * strips, worker)
+    return features, shown
 
 
-def _in_bands(work: Callable[..., None], rows: int, *arguments: Any) -> None:
-    """Do a piece of work on all rows, a band a thread; loops let go of Python while they run."""
-    threads = min(torch.get_num_threads(), rows)
-    if threads == 1:
-        work(*arguments, 0, rows)
+def start(
+    x: Float[Tensor, "b h w c"], kind: Kind, adapter: Adapter | None, bias: Float[Tensor, " c"], clamp: float
+) -> Growing:
+    """Return the small maps that a large one is made of, for kinds that loops know."""
+    x, limit, channels = x.to(computed(x)).contiguous(), clamp or loops.UNLIMITED, x.shape[-1]
+    if kind == "nearest":
+        return Growing(x, kind, (), None, None, bias, limit)
+    assert adapter is not None
+    narrow, wide = (Affine(*(value.to(x.dtype) for value in layer)) for layer in adapter)
+    if kind == "nn_cat":
+        parts = tuple(part.contiguous() for part in narrowed(x, narrow))
+        return Growing(x, kind, parts, widening(wide), None, bias, limit)
+    order = rearrange(torch.arange(4 * channels), "(c place) -> (place c)", place=4)
+    found = leaky(torch.nn.functional.linear(x, *narrow))
+    return Growing(x, kind, (found,), wide.weight[order], wide.bias[order], bias, limit)
+
+
+def _write(growing: Growing, picture: int, out: Float[Tensor, "rows w2 c"], first: int) -> None:
+    """Write the rows from `first` on of a picture's large map, activated."""
+    small, count, by = growing.small[picture], len(out), shift(out)
+    bias = plain(growing.bias)
+    if growing.kind == "pixelshuffle":
+        assert growing.weight is not None
+        assert growing.wide_bias is not None
+        narrow = growing.parts[0][picture, max((first - 2) // 2, 0) : (first + count) // 2 + 1]
+        wide = torch.addmm(growing.wide_bias, narrow.flatten(0, 1), growing.weight.T)
+        quarters = wide.view(*narrow.shape[:2], 4, -1)
+        loops.shuffle(bits(small), bits(quarters), bits(out), bias, growing.clamp, by, first)
         return
-    step = math.ceil(rows / threads)
-    bands = [(start, min(start + step, rows)) for start in range(0, rows, step)]
-    tasks = [_pool(threads).submit(work, *arguments, *band) for band in bands[1:]]
-    work(*arguments, *bands[0])
-    for task in tasks:
-        task.result()
-
-
-@lru_cache(maxsize=2)
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="phiz-rows")
+    is_added = growing.kind == "nn_cat"
+    if is_added:
+        assert growing.weight is not None
+        own, around = (part[picture] for part in growing.parts)
+        filtered = out.new_empty(count, out.shape[1], own.shape[-1] + 1)
+        loops.neighbours(bits(own), bits(around), bits(filtered), by, first)
+        torch.mm(filtered.flatten(0, 1), growing.weight.T, out=out.flatten(0, 1))
+    loops.grow(bits(small), bits(out), is_added, bias, growing.clamp, by, first)

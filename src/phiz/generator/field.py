@@ -14,7 +14,9 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from phiz.generator import dense, fast, field_loops
 from phiz.generator.config import GeneratorConfig
+from phiz.generator.pieces import fits
 from phiz.generator.planes import PlaneNetwork, look_up
 from phiz.layers.activation import GAIN, leaky_scaled
 from phiz.layers.encoding import encode
@@ -91,6 +93,8 @@ class Foreground(nn.Module):
             plain = [cast(PlainLayer, layer) for layer in (*self.layers, self.density, self.features)]
             *layers, density, features = (layer.folded() for layer in plain)
             planes: Tensor = self.planes(styles)
+            if not torch.is_grad_enabled():  # channels side by side, as look-ups want them
+                planes = planes.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
             return PreparedField(tuple(layers), density, self._with_colour(features), planes)
         own = styles.unbind(1)
         styled = [cast(StyledLayer, layer) for layer in (*self.layers, self.density, self.features)]
@@ -111,6 +115,8 @@ class Foreground(nn.Module):
 
     def hidden(self, prepared: PreparedField, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b2 n h"]:
         """Return the last hidden layer at points; density, colour and features are linear in it."""
+        if prepared.layers and fast.is_ready(points) and points.dtype == torch.float32:
+            return self._fast_hidden(prepared, points)
         if prepared.planes is not None:
             x = look_up(prepared.planes, points / (self.config.planes_span / 2))
             for layer in prepared.layers:
@@ -118,8 +124,26 @@ class Foreground(nn.Module):
             return x
         x = encode(points, self.config.frequencies)
         for layer in prepared.layers:
-            x = leaky_scaled(apply(layer, x))
+            x = dense.rectified(layer, x, 1.0, 0.0) if fits(x) else leaky_scaled(apply(layer, x))
         return x
+
+    def _fast_hidden(
+        self, prepared: PreparedField, points: Float[Tensor, "b n 3"]
+    ) -> Float[Tensor, "b2 n h"]:
+        """Return the same in pieces, with compiled loops."""
+        counts = [len(points), *(len(layer.weight) for layer in prepared.layers)]
+        if prepared.planes is not None:
+            counts.append(len(prepared.planes))
+        pictures = max(counts)
+        if any(count not in (1, pictures) for count in counts):
+            raise ValueError(f"points, layers and planes are of 1 or of {pictures} pictures, not {counts}")
+        if prepared.planes is None:
+            octaves = self.config.frequencies
+            return field_loops.hidden(
+                prepared.layers, points, lambda _, some: encode(some, octaves), leaky_scaled, pictures
+            )
+        begin = field_loops.looking_up(prepared.planes, 2 / self.config.planes_span)
+        return field_loops.hidden(prepared.layers, points, begin, torch.relu_, pictures)
 
 
 def raw_density(prepared: PreparedField, hidden: Float[Tensor, "b n h"]) -> Float[Tensor, "b n"]:

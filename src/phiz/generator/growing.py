@@ -23,6 +23,14 @@ EDGE = (0.5, 0.875, 0.875)
 """What the filter makes of a map of ones at its first, second and last place."""
 
 
+def repeats_edges(kind: Kind, *, is_blurred: bool) -> bool:
+    """Return whether what lies beyond the edges of a map, or of the picture, is the edge again, and not zero.
+
+    Zeros draw a frame around the picture; the published kinds have them.
+    """
+    return kind == "nearest" and is_blurred
+
+
 class Adapter(NamedTuple):
     """A small network that says what doubling alone does not know."""
 
@@ -41,30 +49,55 @@ def grow(
         )
         return large.permute(0, 2, 3, 1)
     if kind == "nearest":
-        return grow_nearest_blurred(x, axes) if is_blurred else grow_nearest(x, axes)
+        return grow_nearest_blurred(x, axes, is_repeated=True) if is_blurred else grow_nearest(x, axes)
     assert adapter is not None
     if kind == "pixelshuffle":
         shuffled = _from_channels(x, adapter)
         return blur(shuffled, axes) if is_blurred else shuffled
-    narrow = _from_neighbours(x, adapter.narrow)
+    own, around = narrowed(x, adapter.narrow)
     if not is_blurred:
-        return grow_nearest(x, axes) + torch.nn.functional.linear(narrow, *adapter.wide)
-    # The filter is linear and the same for all channels, so it may come before the layer that widens
-    # them. Only the bias tells the difference, at the edges, where the filter reaches beyond.
-    ones = edge_of_ones(narrow)
-    weight = torch.cat([adapter.wide.weight, adapter.wide.bias[:, None]], dim=1)
-    widened = torch.nn.functional.linear(torch.cat([blur(narrow, axes), ones], dim=-1), weight)
-    return grow_nearest_blurred(x, axes) + widened
+        return grow_nearest(x, axes) + torch.nn.functional.linear(_quarters(own, around), *adapter.wide)
+    return grow_blurred(x, own, around, widening(adapter.wide))
 
 
-def _from_neighbours(x: Float[Tensor, "b h w c"], layer: Affine) -> Float[Tensor, "b h2 w2 d"]:
+def narrowed(
+    x: Float[Tensor, "b h w c"], layer: Affine
+) -> tuple[Float[Tensor, "b h w d"], Float[Tensor, "b h w d"]]:
+    """Return what a pixel gives to the narrow layer of its own quarters, and to that of its neighbours'."""
+    channels = x.shape[-1]
+    weight = torch.cat([layer.weight[:, :channels], 0.5 * layer.weight[:, channels:]])
+    bias = torch.cat([layer.bias, torch.zeros_like(layer.bias)])
+    own, around = torch.nn.functional.linear(x, weight, bias).chunk(2, dim=-1)
+    return own, around
+
+
+def widening(layer: Affine) -> Float[Tensor, "c d1"]:
+    """Return the layer that widens narrow maps, its bias as one more input."""
+    return torch.cat([layer.weight, layer.bias[:, None]], dim=1)
+
+
+def grow_blurred(
+    x: Float[Tensor, "b h w c"],
+    own: Float[Tensor, "b h w d"],
+    around: Float[Tensor, "b h w d"],
+    weight: Float[Tensor, "c d1"],
+) -> Float[Tensor, "b h2 w2 c"]:
+    """Return a map and its widened narrow parts, filtered at twice their size.
+
+    The filter is linear and the same for all channels, so it may come before the layer that widens
+    them. Only the bias tells the difference, at the edges, where the filter reaches beyond.
+    """
+    axes = (ROWS, COLUMNS)
+    narrow = _quarters(own, around)
+    filtered = torch.cat([blur(narrow, axes), edge_of_ones(narrow)], dim=-1)
+    return grow_nearest_blurred(x, axes) + torch.nn.functional.linear(filtered, weight)
+
+
+def _quarters(own: Float[Tensor, "b h w d"], around: Float[Tensor, "b h w d"]) -> Float[Tensor, "b h2 w2 d"]:
     """Return the narrow layer of every quarter pixel: of its pixel, and of the mean of its two neighbours.
 
     The top left quarter looks up and left, and so on around. Linear first, quarters then.
     """
-    channels = x.shape[-1]
-    own = torch.nn.functional.linear(x, layer.weight[:, :channels], layer.bias)
-    around = torch.nn.functional.linear(x, 0.5 * layer.weight[:, channels:])
     up, down = own + before(around, ROWS), own + after(around, ROWS)
     left, right = before(around, COLUMNS), after(around, COLUMNS)
     top = interleave(up + left, up + right, COLUMNS)

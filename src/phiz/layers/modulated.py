@@ -100,7 +100,9 @@ def normal_gain(
     """Return what brings a layer's input to size one on average; in training the average follows it."""
     if is_training and rate > 0:
         with torch.no_grad():
-            size = x.detach().to(layer.magnitude.dtype).square().mean()
+            # The norm makes no map of squares.
+            length = torch.linalg.vector_norm(x, dtype=torch.promote_types(x.dtype, torch.float32))
+            size = (length.square() / x.numel()).to(layer.magnitude.dtype)
             layer.magnitude.copy_(size.lerp(layer.magnitude, rate))
     return layer.magnitude.rsqrt()
 

@@ -19,23 +19,28 @@ def interleave(even: Float[Tensor, "*b"], odd: Float[Tensor, "*b"], axis: int) -
     return torch.stack([even, odd], dim=axis + 1).flatten(axis, axis + 1)
 
 
-def before(x: Float[Tensor, "*b"], axis: int) -> Float[Tensor, "*b"]:
-    """Return each place's neighbour before it along `axis`, and zero before the first."""
-    first = torch.zeros_like(x.narrow(axis, 0, 1))
-    return torch.cat([first, x.narrow(axis, 0, x.shape[axis] - 1)], dim=axis)
+def before(x: Float[Tensor, "*b"], axis: int, *, is_repeated: bool = False) -> Float[Tensor, "*b"]:
+    """Return each place's neighbour before it along `axis`; before the first is zero, or the first again."""
+    first = x.narrow(axis, 0, 1)
+    beyond = first if is_repeated else torch.zeros_like(first)
+    return torch.cat([beyond, x.narrow(axis, 0, x.shape[axis] - 1)], dim=axis)
 
 
-def after(x: Float[Tensor, "*b"], axis: int) -> Float[Tensor, "*b"]:
-    """Return each place's neighbour after it along `axis`, and zero after the last."""
-    last = torch.zeros_like(x.narrow(axis, 0, 1))
-    return torch.cat([x.narrow(axis, 1, x.shape[axis] - 1), last], dim=axis)
+def after(x: Float[Tensor, "*b"], axis: int, *, is_repeated: bool = False) -> Float[Tensor, "*b"]:
+    """Return each place's neighbour after it along `axis`; after the last is zero, or the last again."""
+    last = x.narrow(axis, x.shape[axis] - 1, 1)
+    beyond = last if is_repeated else torch.zeros_like(last)
+    return torch.cat([x.narrow(axis, 1, x.shape[axis] - 1), beyond], dim=axis)
 
 
-def grow_image(image: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c h2 w2"]:
-    """Return a picture of twice the size: zeros put between its pixels, then the filter at gain 4."""
+def grow_image(image: Float[Tensor, "b c h w"], *, is_repeated: bool = False) -> Float[Tensor, "b c h2 w2"]:
+    """Return a picture of twice the size: zeros put between its pixels, then the filter at gain 4.
+
+    Beyond its edges are zeros, or the edges again if `is_repeated`.
+    """
     for axis in (2, 3):
-        even = 0.25 * before(image, axis) + 0.75 * image
-        odd = 0.75 * image + 0.25 * after(image, axis)
+        even = 0.25 * before(image, axis, is_repeated=is_repeated) + 0.75 * image
+        odd = 0.75 * image + 0.25 * after(image, axis, is_repeated=is_repeated)
         image = interleave(even, odd, axis)
     return image
 
@@ -59,12 +64,17 @@ def grow_nearest(x: Float[Tensor, "*b"], axes: tuple[int, int]) -> Float[Tensor,
     return x
 
 
-def grow_nearest_blurred(x: Float[Tensor, "*b"], axes: tuple[int, int]) -> Float[Tensor, "*c"]:
-    """Return ``blur(grow_nearest(x))`` without making the large blocky tensor first."""
+def grow_nearest_blurred(
+    x: Float[Tensor, "*b"], axes: tuple[int, int], *, is_repeated: bool = False
+) -> Float[Tensor, "*c"]:
+    """Return ``blur(grow_nearest(x))`` without making the large blocky tensor first.
+
+    Beyond the edges are zeros, or the edges again if `is_repeated`.
+    """
     for axis in axes:
-        earlier = before(x, axis)
+        earlier, later = (find(x, axis, is_repeated=is_repeated) for find in (before, after))
         even = 0.5 * (earlier + x)
-        odd = 0.125 * (earlier + after(x, axis)) + 0.75 * x
+        odd = 0.125 * (earlier + later) + 0.75 * x
         x = interleave(even, odd, axis)
     return x
 
