@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from parity.stylenerf_fragile import MOST
-from parity.stylenerf_sets import COMMITTED, Recorded, found_in
+from parity.stylenerf_rounding import Doubt
+from parity.stylenerf_sets import COMMITTED, RELATIVE, Recorded, found_in
 from torch import Tensor
 
 Check = Callable[..., None]
+Agree = Callable[..., None]
 NOTHING = "no recorded numbers of this kind are at hand; name their folder with --goldens"
 
 
@@ -88,6 +90,8 @@ def check(request: pytest.FixtureRequest) -> Check:
         *,
         tolerance: float,
         is_relative: bool = False,
+        doubt: Doubt | None = None,
+        key: str = "",
     ) -> None:
         assert found.shape == expected.shape, f"{what}: {tuple(found.shape)}, not {tuple(expected.shape)}"
         difference = (found.detach() - expected).abs()
@@ -99,7 +103,42 @@ def check(request: pytest.FixtureRequest) -> Check:
         is_inside = "sigma" in what or "nerf." in what
         kind = "relative" if is_relative else "absolute, inside the field" if is_inside else "absolute"
         request.node.user_properties.append(("parity", [recorded.label, kind, what, deviation]))
-        assert deviation <= tolerance, f"{what} deviates by {deviation:.3g}, allowed is {tolerance:.3g}"
+        if deviation <= tolerance:
+            return
+        excess = f"{what} deviates by {deviation:.3g}, allowed is {tolerance:.3g}"
+        assert doubt is not None, excess
+        verdict = doubt.about(key, found, expected, jumps=is_relative)
+        request.node.user_properties.append(("rounding", f"{recorded.label}: {excess}: {verdict}"))
+        assert verdict.stands, f"{excess}: {verdict}"
+
+    return compare
+
+
+@pytest.fixture
+def agree(request: pytest.FixtureRequest) -> Agree:
+    """Return what compares a step's losses and gradients with recorded ones, all of them together."""
+
+    def compare(
+        recorded: Recorded,
+        name: str,
+        found: Mapping[str, Tensor],
+        expected: Mapping[str, Tensor],
+        doubt: Doubt,
+    ) -> None:
+        worst, worst_key = 0.0, ""
+        for key in expected:
+            assert found[key].shape == expected[key].shape, f"{name}/{key}: {tuple(found[key].shape)}"
+            difference = (found[key] - expected[key]).norm() / expected[key].norm().clamp(min=1e-12)
+            assert difference.isfinite(), f"{name}/{key} is not finite"
+            if difference >= worst:
+                worst, worst_key = float(difference), f"{name}/{key}"
+        request.node.user_properties.append(("parity", [recorded.label, "relative", worst_key, worst]))
+        if worst <= RELATIVE:
+            return
+        agreement = doubt.agreed(found, expected, RELATIVE)
+        excess = f"{worst_key} deviates by {worst:.3g}, allowed is {RELATIVE:.3g}: {agreement}"
+        request.node.user_properties.append(("rounding", f"{recorded.label}: {excess}"))
+        assert not agreement.failed, f"{excess}; too much is left of {', '.join(agreement.failed)}"
 
     return compare
 
@@ -117,13 +156,18 @@ def few_nudged(request: pytest.FixtureRequest) -> Callable[[Recorded, Tensor], N
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Write the worst deviation of every folder."""
+    """Write the worst deviation of every folder, and what stands by rounding alone."""
     worst: dict[tuple[str, str], tuple[float, str]] = {}
     rays: dict[str, list[int]] = {}
+    rounding: list[str] = []
     for reports in terminalreporter.stats.values():
         for report in reports:
-            for key, value in getattr(report, "user_properties", ()):
-                if key != "parity" or getattr(report, "when", "") != "call":
+            if getattr(report, "when", "") != "call":
+                continue
+            for key, value in report.user_properties:
+                if key == "rounding":
+                    rounding.append(value)
+                if key != "parity":
                     continue
                 label, kind, what, number = value
                 if kind == "nudged":
@@ -138,3 +182,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             "; {} of {} rays nudged".format(*rays[label]) if kind == "absolute" and label in rays else ""
         )
         terminalreporter.write_line(f"{label}: {kind} {number:.2g} ({what}){rounded}")
+    if rounding:
+        terminalreporter.section("deviations that rounding alone makes, or does not")
+    for line in sorted(rounding):
+        terminalreporter.write_line(line)

@@ -24,6 +24,9 @@ from phiz.importers import stylenerf_names as names
 
 COMMITTED = Path(__file__).parent / "goldens"
 CLOSE = 1e-4
+"""What pictures, features and scores may deviate by."""
+RELATIVE = 1e-3
+"""What losses and gradients may deviate by, as a part of their length."""
 
 
 @dataclass(frozen=True)
@@ -48,17 +51,6 @@ class Recorded:
         """Return what pictures may deviate by: more only where the recorder deviates more from itself."""
         noise: float = self.config.get("thread_noise_floor_max_abs", 0.0)
         return CLOSE if noise <= CLOSE else 2 * noise
-
-    def limit(self, key: str, scale: float = 1.0) -> dict[str, Any]:
-        """Return how near numbers of this name have to be, in the words of `check`.
-
-        What full-size fields say of fine samples is compared as a whole (relative length of the difference):
-        a sample in an interval that holds next to nothing has a place known to five digits, and ten octaves
-        of encoding make a few hundredths of density of the sixth. It weighs next to nothing, too.
-        """
-        if "param_index" in self.config and "nerf.1" in key:
-            return {"tolerance": 1e-4, "is_relative": True}
-        return {"tolerance": self.tolerance * scale}
 
     def tensors(self, file: str) -> dict[str, Tensor]:
         path = self.path / f"{file}.safetensors"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
 from parity import stylenerf_cases as cases
 from parity.stylenerf_cases import Drawn
+from parity.stylenerf_rounding import Doubt
 from parity.stylenerf_sets import CLOSE, Recorded
 from torch import Tensor
 
@@ -32,15 +33,35 @@ def test_pictures_match(still: Case, check: Check, few_nudged: Callable[[Recorde
     few_nudged(recorded, drawn.nudged)
     expected = recorded.part(name)
     stride = recorded.cases[name].get("stride", 1)
-    pictures = {
-        "img": drawn.rendering.image,
-        "img_strided": drawn.rendering.image[..., ::stride, ::stride],
-        "img_nerf": drawn.rendering.small,
-        "vr.img": drawn.rendering.small,
-        "vr.x": drawn.rendering.features,
-    }
-    for key in pictures.keys() & expected.keys():
-        check(recorded, f"{name}/{key}", pictures[key], expected[key], **recorded.limit(key))
+
+    def pictures(drawn: Drawn) -> dict[str, Tensor]:
+        return {
+            "img": drawn.rendering.image,
+            "img_strided": drawn.rendering.image[..., ::stride, ::stride],
+            "img_nerf": drawn.rendering.small,
+            "vr.img": drawn.rendering.small,
+            "vr.x": drawn.rendering.features,
+        }
+
+    _compare(recorded, name, drawn, pictures, expected, check)
+
+
+def _compare(
+    recorded: Recorded,
+    name: str,
+    drawn: Drawn,
+    numbers: Callable[[Drawn], dict[str, Tensor]],
+    expected: Mapping[str, Tensor],
+    check: Check,
+) -> None:
+    """Check all of a drawing's numbers that were recorded."""
+    found = numbers(drawn)
+    doubt = Doubt(lambda rounding: numbers(drawn.again(rounding)))
+    for key in sorted(found.keys() & expected.keys()):
+        # Densities reach 40; octaves of the encoding magnify the last digit of a sample's place.
+        scale = max(1.0, float(expected[key].abs().max()) / 10) if "nerf." in key else 1.0
+        allowed = recorded.tolerance * scale
+        check(recorded, f"{name}/{key}", found[key], expected[key], tolerance=allowed, doubt=doubt, key=key)
 
 
 def test_cameras_match(still: Case, check: Check) -> None:
@@ -69,23 +90,29 @@ def test_styles_match(truncated: Case, check: Check) -> None:
 
 def test_what_happens_along_rays_matches(inside: Case, check: Check) -> None:
     recorded, name = inside
-    drawn = cases.drawn(recorded, name)
+    drawn = cases.drawn_at_recorded(recorded, name)
     expected = recorded.part(name)
-    found = _rays(drawn) | _behind(drawn)
-    if drawn.rays.samples is not None:
-        found |= _foreground(drawn)
     if "ws" in expected:
         expected["ws"] = expected["ws"][: len(drawn.styles)]
-        found["ws"] = drawn.styles
-    compared = found.keys() & expected.keys()
-    if not compared:
+    if "vr.bg_weights" in expected and "vr.bg_lambda" in expected:
+        expected["vr.bg_weights"] = expected["vr.bg_weights"] * expected["vr.bg_lambda"][..., None]
+
+    def numbers(drawn: Drawn) -> dict[str, Tensor]:
+        found = {"ws": drawn.styles} | _rays(drawn) | _behind(drawn)
+        return found | _foreground(drawn) if drawn.rays.samples is not None else found
+
+    if not numbers(drawn).keys() & expected.keys():
         pytest.skip("nothing along the rays was recorded of this case")
-    for key in sorted(compared):
-        if key == "vr.bg_weights" and "vr.bg_lambda" in expected:
-            expected[key] = expected[key] * expected["vr.bg_lambda"][..., None]
-        # Densities reach 40; octaves of the encoding magnify the last digit of a fine sample's place.
-        scale = max(1.0, float(expected[key].abs().max()) / 10) if "nerf" in key else 1.0
-        check(recorded, f"{name}/{key}", found[key], expected[key], **recorded.limit(key, scale))
+    _compare(recorded, name, drawn, numbers, expected, check)
+
+
+def test_fine_samples_lie_where_they_belong(inside: Case, check: Check) -> None:
+    recorded, name = inside
+    expected = recorded.part(name)
+    drawn = cases.drawn_at_recorded(recorded, name)
+    if "vr.di" not in expected or drawn.rays.depths.fine is None:
+        pytest.skip("no places of fine samples were recorded")
+    cases.check_places(recorded, name, drawn, check)
 
 
 def test_features_of_every_block_match(inside: Case, check: Check) -> None:
@@ -95,29 +122,32 @@ def test_features_of_every_block_match(inside: Case, check: Check) -> None:
     keys = [key for key in expected if key.startswith("b") and ".0." in key and "nerf" not in key]
     if not keys:
         pytest.skip("no features of blocks were recorded")
-    found = _blocks(drawn)
-    for key in keys:
-        value = _reduced(key, found[key.split(".")[0], key.split(".")[2]])
-        check(recorded, f"{name}/{key}", value, expected[key], **recorded.limit(key))
+
+    def numbers(drawn: Drawn) -> dict[str, Tensor]:
+        found = _blocks(drawn)
+        return {key: _reduced(key, found[key.split(".")[0], key.split(".")[2]]) for key in keys}
+
+    _compare(recorded, name, drawn, numbers, expected, check)
 
 
 def test_shapes_match(early: Case, check: Check) -> None:
     recorded, name = early
     drawn = cases.drawn(recorded, name)
-    size = drawn.config.volume_resolution
     option = recorded.cases[name]["render_option"]
+    expected = {"early": recorded.outputs[f"{name}/early"]}
+    _compare(recorded, name, drawn, lambda drawn: {"early": _shape(drawn, option)}, expected, check)
+
+
+def _shape(drawn: Drawn, option: str) -> Tensor:
+    """Return the map that a case of this option asks for."""
+    size = drawn.config.volume_resolution
     if "gradient" in option:
         points = geometry.sample_points(drawn.config, drawn.rays, drawn.origins, drawn.directions)
         found = geometry.density_normals(drawn.generator, drawn.prepared, drawn.rays, points)
-        picture = _map(found, size)
-    else:
-        points = geometry.positions(drawn.rays, drawn.origins, drawn.directions)
-        picture = _map(points, size)
-        if "normal" in option:
-            # The published normals look away from the camera.
-            picture = -geometry.normals(picture)
-    expected = recorded.outputs[f"{name}/early"]
-    check(recorded, f"{name}/early", picture, expected, tolerance=recorded.tolerance)
+        return _map(found, size)
+    points = _map(geometry.positions(drawn.rays, drawn.origins, drawn.directions), size)
+    # The published normals look away from the camera.
+    return -geometry.normals(points) if "normal" in option else points
 
 
 def _rays(drawn: Drawn) -> dict[str, Tensor]:
@@ -150,7 +180,7 @@ def _foreground(drawn: Drawn) -> dict[str, Tensor]:
     found["vr.di_trs"] = to_depth(config, places)
     found["vr.fg_weights"] = rays.weights.gather(-1, order)
     found["vr.feat.0"] = (rays.weights[..., None] * outputs).sum(2)
-    if drawn.prepared.behind is not None and drawn.plan.shows == "both":
+    if drawn.prepared.behind is not None and drawn.scene.plan.shows == "both":
         found["vr.bg_lambda"] = 1 - rays.opacity
     return found
 
