@@ -92,9 +92,9 @@ def decode(
     if largest < 1:
         raise UsageError(f"pictures cannot be shrunk to {largest} pixels. Give at least 1.")
     with image.opened(data, name) as found:
-        stored, orientation = found.size, _orientation(found)
-        done = _said_of(found)
+        stored, done = found.size, _said_of(found)
         _unpack(found, largest, name)
+        orientation = _orientation(found)  # not sooner: some readers unpack the picture to find it
         deep = image.is_deep(found)
         small, alpha = _shrunk_grey(found, largest) if deep else _shrunk(found, largest, done)
         if small.size != stored:
