@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from phiz.generator.config import GeneratorConfig
+from phiz.generator.config import DiscriminatorConfig, GeneratorConfig
+from phiz.generator.discriminator import variety
 from phiz.generator.field import inverted_sphere
 from phiz.generator.path import spread_pixels
 from phiz.generator.volume import Draws, jittered, rays_through_pixels, to_depth
@@ -266,3 +267,31 @@ def _zeros_filtered(image: Tensor) -> Tensor:
     spread[:, :, :, 0, :, 0] = image
     spread = functional.pad(spread.view(b, c, 2 * h, 2 * w), (2, 1, 2, 1))
     return functional.conv2d(spread, _filter(c, 4.0), groups=c)
+
+
+def published_scores(config: DiscriminatorConfig, state: Mapping[str, Tensor], image: Tensor) -> Tensor:
+    """Return the scores (b, 1) of pictures by the published discriminator, which no camera conditions."""
+
+    def seen(name: str, x: Tensor, **options: int) -> Tensor:
+        weight = state[name + ".weight"]
+        weight = weight.reshape(len(weight), x.shape[1], *weight.shape[2:]) / math.sqrt(weight[0].numel())
+        weight = weight[:, :, None, None] if weight.ndim == 2 else weight
+        return _activated(functional.conv2d(x, weight, state[name + ".bias"], **options), config.clamp)
+
+    x: Tensor | None = None
+    for k in range(len(config.block_resolutions)):
+        entry = seen(f"blocks.{k}.from_rgb", image)
+        x = seen(f"blocks.{k}.first", entry if x is None else x + entry, padding=1)
+        wide = functional.conv2d(functional.pad(x, (2, 2, 2, 2)), _filter(x.shape[1], 1.0), groups=x.shape[1])
+        x = seen(f"blocks.{k}.second", wide, stride=2)
+        around = functional.pad(image, (1, 1, 1, 1))
+        image = functional.conv2d(around, _filter(3, 1.0), stride=2, groups=3)
+    assert x is not None
+    x = x + seen("last.from_rgb", image)
+    x = torch.cat([x, variety(x, config.group)], dim=1)
+    x = seen("last.conv", x, padding=1).flatten(1)
+    for name in ("last.dense", "last.out"):
+        weight = state[name + ".weight"] / math.sqrt(x.shape[1])
+        x = functional.linear(x, weight, state[name + ".bias"])
+        x = _activated(x, 0) if name == "last.dense" else x
+    return x

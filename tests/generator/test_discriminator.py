@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 
@@ -42,6 +43,19 @@ def exact() -> Discriminator:
 def test_scores_equal_the_plain_order_of_operations(exact: Discriminator, count: int) -> None:
     images = _pictures(count).double()
     torch.testing.assert_close(exact(images), plain.scored(exact, images))
+
+
+def test_loops_score_and_learn_as_plain_torch_even_from_their_own_gradient() -> None:
+    """Single precision takes loops, double plain torch; a gradient of the gradient is what R1 learns from."""
+    exact, found = _loud(Discriminator(TINY_D).double()), []
+    for judge, images in ((copy.deepcopy(exact).float(), _pictures()), (exact, _pictures().double())):
+        seen = images.clone().requires_grad_()
+        scores = judge(seen)
+        (slope,) = torch.autograd.grad(scores.sum(), seen, create_graph=True)
+        weights = [value for name, value in judge.named_parameters() if name.endswith("weight")]
+        found.append((scores, slope, *torch.autograd.grad(slope.square().sum(), weights)))
+    for one, other in zip(*found, strict=True):
+        assert float((one - other).detach().norm()) < 1e-4 * float(other.detach().norm())
 
 
 @pytest.mark.parametrize(("size", "first"), [(16, 1), (8, 2)])

@@ -15,10 +15,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from phiz.generator.config import DiscriminatorConfig
+from phiz.generator.filter_loops import filter_down
 from phiz.generator.mapping import normalised
-from phiz.layers.activation import leaky
+from phiz.generator.pieces import fits
+from phiz.generator.rectifier_loops import rectified
+from phiz.layers.activation import GAIN, leaky
 from phiz.layers.equalized import EqualConv, EqualLinear
-from phiz.layers.resample import filter_down, halve
+from phiz.layers.resample import halve
 
 LAST = 4
 """Resolution of the last block."""
@@ -47,11 +50,11 @@ class Block(nn.Module):
 
     def seen(self, image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b c h w"]:
         """Return what a picture gives to this block."""
-        return leaky(self.from_rgb(image), self.clamp)
+        return convolved(self.from_rgb, image, self.clamp)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
-        x = leaky(self.first(x), self.clamp)
-        return leaky(self.second(filter_down(x), stride=2, padding=0), self.clamp)
+        x = convolved(self.first, x, self.clamp)
+        return convolved(self.second, filter_down(x), self.clamp, stride=2, padding=0)
 
 
 class LastBlock(nn.Module):
@@ -66,9 +69,9 @@ class LastBlock(nn.Module):
         self.config = config
 
     def forward(self, x: Float[Tensor, "b c h w"], image: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b o"]:
-        x = x + leaky(self.from_rgb(image), self.config.clamp)
+        x = x + convolved(self.from_rgb, image, self.config.clamp)
         x = torch.cat([x, variety(x, self.config.group)], dim=1)
-        x = leaky(self.conv(x), self.config.clamp)
+        x = convolved(self.conv, x, self.config.clamp)
         found: Tensor = self.out(self.dense(x.flatten(1)))
         return found
 
@@ -130,6 +133,8 @@ class Discriminator(nn.Module):
     ) -> tuple[Float[Tensor, "b 1"], Float[Tensor, "b c"] | None]:
         """Return scores, and the cameras that are believed in where the score depends on them."""
         growth = growth or Growth(min(image.shape[-1], self.config.resolution))
+        if image.device.type == "cpu":  # convolutions and loops are quick with channels side by side
+            image = image.contiguous(memory_format=torch.channels_last)
         resolutions = self.config.block_resolutions
         while image.shape[-1] > growth.resolution:
             image = shrunk(image)
@@ -168,6 +173,22 @@ class Discriminator(nn.Module):
         else:
             return found, None
         return (found * condition).sum(1, keepdim=True) / math.sqrt(found.shape[1]), camera
+
+
+def convolved(
+    layer: EqualConv,
+    x: Float[Tensor, "b i h w"],
+    clamp: float,
+    *,
+    stride: int = 1,
+    padding: int | None = None,
+) -> Float[Tensor, "b o h2 w2"]:
+    """Return a convolution's answer, rectified and limited."""
+    if layer.bias is None or not fits(x):
+        return leaky(layer(x, stride, padding), clamp)
+    around = layer.kernel // 2 if padding is None else padding
+    y = torch.nn.functional.conv2d(x, layer.scaled(), stride=stride, padding=around)
+    return rectified(y.permute(0, 2, 3, 1), layer.bias, GAIN, clamp).permute(0, 3, 1, 2)
 
 
 def variety(x: Float[Tensor, "b c h w"], group: int) -> Float[Tensor, "b 1 h w"]:

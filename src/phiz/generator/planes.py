@@ -71,8 +71,9 @@ class PlaneNetwork(nn.Module):
     ) -> Float[Tensor, "b o h2 w2"]:
         """Return `x` through a 3 x 3 convolution in a style, with fixed noise and rectifier."""
         config = self.config
-        x = x * normal_gain(layer, x, config.magnitude_rate, self.training).to(x.dtype)
         scaled = layer.scaled(w, gain=GAIN)
+        settled = normal_gain(layer, x, config.magnitude_rate, self.training).to(scaled.weight.dtype)
+        scaled = scaled._replace(weight=scaled.weight * settled)  # weights are small, maps are not
         y = convolve(scaled, x, padding=1, is_doubling=is_doubling)
         if is_doubling:
             y = filter_up(y)
