@@ -84,6 +84,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.importers.facemodel:import_facemodel",
         "Convert the Basel Face Model, as published or as its makers give it away.",
     ),
+    "export generator": Verb(
+        "phiz.generator.export:export_verb",
+        "Export a generator to ONNX or torch.export, to draw heads without phiz.",
+    ),
     "measure generator": Verb(
         "phiz.measure:measure_verb",
         "Measure a generator on portraits that it has never seen, and draw sheets to look at.",
@@ -107,6 +111,7 @@ GROUPS: Mapping[str, str] = {
     "train": "Train a part of phiz.",
     "data": "Prepare and check data sets.",
     "import": "Make published weights files of ours.",
+    "export": "Write networks for other programs.",
     "measure": "Say in numbers how good a network is.",
     "head": "Work with head models.",
 }
@@ -118,6 +123,8 @@ EXTRAS: Mapping[str, str] = {
     "starlette": "app",
     "uvicorn": "app",
     "onnx": "export",
+    "onnxscript": "export",
+    "cv2": "cv",
     "onnxruntime": "export",
 }
 """Which optional part of phiz brings a package."""

@@ -45,8 +45,10 @@ ENCODERS: Mapping[str, str] = {
 OPTIONAL: Mapping[str, tuple[str, str]] = {
     "scipy": ("train", "no FID between picture sets, no loading of foreign .mat head models"),
     "tensorboard": ("train", "no curves in the browser while training; metrics.jsonl is still written"),
+    "cv2": ("cv", "no detection with OpenCV's cascade; phiz has a detector of its own"),
     "uvicorn": ("app", "no studio in the browser"),
     "onnx": ("export", "no export of networks to ONNX"),
+    "onnxscript": ("export", "no export of networks to ONNX"),
     "onnxruntime": ("export", "no check that an exported network computes the same"),
 }
 """Optional packages: the part of phiz that brings them, and what their absence costs."""
