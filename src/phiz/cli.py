@@ -67,6 +67,9 @@ VERBS: Mapping[str, Verb] = {
         "phiz.train.layout_pictures:train_layout",
         "Learn where the points of MediaPipe's 478-point layout lie on our head.",
     ),
+    "fit": Verb(
+        "phiz.prepare.fit_verb:fit_verb", "Fit a head model to one picture or to a whole set of them."
+    ),
     "data check": Verb("phiz.prepare.check:check_verb", "Look for faults in a data set."),
     "import stylenerf": Verb(
         "phiz.importers.import_verb:import_stylenerf",
