@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from phiz import checkpoint
 from phiz.errors import CheckpointError, HeadError
-from phiz.face import models
+from phiz.face import bfm_file, models
 from phiz.face.supplied import SuppliedHead
 
 
@@ -41,6 +42,19 @@ def test_an_archive_of_something_else_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.zeros(3))
     with pytest.raises(HeadError, match="v_template"):
         models.open_model(str(tmp_path / "a.npz"))
+
+
+def test_an_imported_basel_model_is_opened(tmp_path: Path) -> None:
+    arrays = {"shape": np.zeros(3, np.float32)}
+    path = tmp_path / "basel.safetensors"
+    checkpoint.save(
+        path,
+        kind=bfm_file.KIND,
+        config={"about": {}},
+        tensors={name: torch.from_numpy(value) for name, value in arrays.items()},
+    )
+    with pytest.raises(CheckpointError, match="no whole face model"):  # its own reader looks into it
+        models.open_model(str(path))
 
 
 def test_our_own_file_of_another_kind_is_named(tmp_path: Path) -> None:

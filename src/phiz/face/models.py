@@ -10,7 +10,7 @@ from torch import Tensor
 
 from phiz import checkpoint
 from phiz.errors import CheckpointError, HeadError
-from phiz.face import bfm, flame, head, supplied
+from phiz.face import bfm, bfm_file, flame, head, supplied
 from phiz.face.morphable import MorphableModel
 
 BUILT_IN = "built-in"
@@ -29,7 +29,10 @@ def open_model(name: str) -> MorphableModel:
         )
     if path.suffix.lower() == ".mat":
         return bfm.read(path)
-    if _is_ours(path):
+    kind = _kind(path)
+    if kind == bfm_file.KIND:
+        return bfm_file.load(path)
+    if kind:
         return head.read(path)
     arrays = flame.read_arrays(path)
     return flame.Flame(arrays, None if flame.has_contour(arrays) else _contour())
@@ -43,14 +46,14 @@ def built_in_with(heads: Path | None) -> head.Head:
     return model
 
 
-def _is_ours(path: Path) -> bool:
+def _kind(path: Path) -> str:
+    """Return what one of our own files holds; nothing for foreign ones, whose readers say what they are."""
     if path.suffix != checkpoint.SUFFIX:
-        return False
+        return ""
     try:
-        checkpoint.read_about(path)
+        return checkpoint.read_about(path).kind
     except CheckpointError:
-        return False  # the reader of foreign files says what it is
-    return True
+        return ""
 
 
 @torch.no_grad()

@@ -7,17 +7,15 @@ next one so eagerly that loops find no room beside them.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from phiz.layers.threads import own_threads
 
 BITS = {torch.float32: (torch.uint32, 0), torch.bfloat16: (torch.uint16, 16)}
 """How loops see numbers: as bits, which are the upper ones of a float32."""
@@ -85,23 +83,6 @@ def share(count: int, worker: Callable[[], Callable[[int], None]]) -> None:
     if threads <= 1:
         run()
         return
-    pool = _pool(torch.get_num_threads(), os.getpid())
+    pool = own_threads()
     for task in [pool.submit(run) for _ in range(threads)]:
         task.result()
-
-
-@lru_cache(maxsize=2)
-def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
-    """Return threads on which torch does not fork further; a forked process has none of its parent's."""
-    met = threading.Barrier(threads)
-
-    def begin() -> None:
-        torch.set_num_threads(1)
-        torch.get_num_threads()  # a thread takes over what others set until it first asks
-        met.wait()
-
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="phiz-pieces", initializer=begin)
-    for task in [pool.submit(met.wait) for _ in range(threads)]:
-        task.result()
-    torch.set_num_threads(threads)  # what a thread sets also counts for those that have not begun
-    return pool
