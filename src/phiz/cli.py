@@ -59,6 +59,10 @@ VERBS: Mapping[str, Verb] = {
     ),
     "world turntable": Verb("phiz.world.show:turntable", "Film one person from all sides."),
     "train gan": Verb("phiz.train.gan:train_gan", "Train a generator against a discriminator."),
+    "train parse": Verb(
+        "phiz.train.parse:train_parse", "Train a parser, which says what each pixel of a face shows."
+    ),
+    "train arcface": Verb("phiz.train.arcface:train_arcface", "Train a network to recognise people."),
     "train head": Verb(
         "phiz.train.head:train_head",
         "Learn our own head's shape and expressions from a folder of scanned ones.",
@@ -83,6 +87,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.importers.deep3d:import_deep3d",
         "Convert the published face reconstruction without running anything in its file.",
     ),
+    "import arcface": Verb(
+        "phiz.importers.arcface:import_arcface",
+        "Convert a published recogniser without running anything in its file.",
+    ),
     "import facemodel": Verb(
         "phiz.importers.facemodel:import_facemodel",
         "Convert the Basel Face Model, as published or as its makers give it away.",
@@ -91,9 +99,17 @@ VERBS: Mapping[str, Verb] = {
         "phiz.generator.export:export_verb",
         "Export a generator to ONNX or torch.export, to draw heads without phiz.",
     ),
+    "export recogniser": Verb(
+        "phiz.face.identity.export:export_recogniser",
+        "Write a recogniser as ONNX, and compare it with what it was made of.",
+    ),
     "measure generator": Verb(
         "phiz.measure:measure_verb",
         "Measure a generator on portraits that it has never seen, and draw sheets to look at.",
+    ),
+    "measure identity": Verb(
+        "phiz.metrics.recognition:measure_identity",
+        "Say how often a recogniser is right about whether two pictures show one person.",
     ),
     "mesh": Verb(
         "phiz.mesh:mesh_verb",

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from phiz.face.parse import Parser
 from phiz.face.parse_loops import winners
+from phiz.face.ready import ready
 from phiz.importers.bisenet import config_of
 from phiz.layers.folding import folded
 
@@ -46,7 +47,9 @@ def compare(golden: Golden, check: Check, name: str, found: Tensor) -> None:
     check(golden, name, found, expected, tolerance=CLOSE * max(1.0, float(expected.abs().max())))
 
 
-@pytest.mark.parametrize("prepare", [lambda network: network, folded], ids=["plain", "folded"])
+@pytest.mark.parametrize(
+    "prepare", [lambda network: network, folded, ready], ids=["plain", "folded", "ready"]
+)
 def test_scores_match(golden: Golden, prepare: Callable[[Parser], Parser], check: Check) -> None:
     scores = prepare(network_of(golden)).all_scores(golden.input("x"))
     for name, found in zip(OUTPUTS, scores, strict=True):
@@ -54,7 +57,9 @@ def test_scores_match(golden: Golden, prepare: Callable[[Parser], Parser], check
             compare(golden, check, name, golden.thinned(name, found))
 
 
-@pytest.mark.parametrize("prepare", [lambda network: network, folded], ids=["plain", "folded"])
+@pytest.mark.parametrize(
+    "prepare", [lambda network: network, folded, ready], ids=["plain", "folded", "ready"]
+)
 def test_large_pictures_match(golden: Golden, prepare: Callable[[Parser], Parser], check: Check) -> None:
     name, labels = f"{LARGE}_logits_sub16", f"{LARGE}_argmax"
     if name not in golden.recorded:

@@ -13,6 +13,7 @@ from parity.parts import check_parts
 from torch import Tensor
 
 from phiz.face import bfm
+from phiz.face.ready import ready
 from phiz.face.regress import Regressor, regress
 from phiz.importers.deep3d import config_of
 from phiz.layers.folding import folded
@@ -49,7 +50,9 @@ def compare(golden: Golden, check: Check, name: str, found: Tensor) -> None:
     check(golden, name, found, expected, tolerance=CLOSE * max(1.0, float(expected.abs().max())))
 
 
-@pytest.mark.parametrize("prepare", [lambda network: network, folded], ids=["plain", "folded"])
+@pytest.mark.parametrize(
+    "prepare", [lambda network: network, folded, ready], ids=["plain", "folded", "ready"]
+)
 def test_coefficients_match(golden: Golden, prepare: Callable[[Regressor], Regressor], check: Check) -> None:
     network, crops = prepare(network_of(golden)), image_of(golden)
     compare(golden, check, "coeffs", network(crops))

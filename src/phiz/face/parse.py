@@ -75,6 +75,7 @@ class ParseConfig:
     """Sizes of a parser."""
 
     classes: int = 19
+    """How many it tells apart."""
     size: int = 512
     """Longer side of the pictures that it reads, in pixels."""
     blocks: tuple[int, ...] = (2, 2, 2, 2)

@@ -34,9 +34,10 @@ def convolved(
 ) -> Float[Tensor, "b o h2 w2"]:
     """Return the normalised convolution; `plus` is added to it, then it is rectified, if asked for.
 
-    Once folded, the sum takes the place of `plus`, which the caller should not use any more.
+    What has taken the place of a convolution, as `Folded` does, gets all of that to do at once. The sum may
+    then take the place of `plus`, which the caller should not use any more.
     """
-    if isinstance(conv, Folded):
+    if not isinstance(conv, nn.Conv2d):
         return conv(x, plus, is_rectified)  # type: ignore[no-any-return]
     y: Tensor = norm(conv(x))
     if plus is not None:
