@@ -73,6 +73,18 @@ def test_a_training_leaves_a_parser_that_parses(whole: Path) -> None:
     assert not torch.equal(snapshot["parts/parser/ffm.conv1.weight"], found.ffm.conv1.weight)
 
 
+def test_fewer_pixels_are_compared_where_both_sides_have_them() -> None:
+    """Scores of fewer pixels are those of the pixels whose labels are taken."""
+    labels = torch.arange(64 * 64).reshape(1, 64, 64)
+    assert parse.spread(labels, 0) is labels
+    few = parse.spread(labels, 22)  # every third pixel, corners included
+    assert torch.equal(few, labels[:, ::3, ::3])
+    parser = Parser(parsing.TINY).eval()
+    shown = torch.rand(1, 3, 64, 64)
+    for whole, part in zip(parser.all_scores(shown), parser.all_scores(shown, (22, 22)), strict=True):
+        torch.testing.assert_close(part, whole[:, :, ::3, ::3])
+
+
 def test_every_line_of_the_log_has_losses_and_rates(whole: Path) -> None:
     lines = monitor.read_lines(whole)
     assert [(line.step, line.images) for line in lines] == [(1, 4), (2, 8), (3, 12), (4, 16)]

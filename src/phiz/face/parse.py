@@ -7,7 +7,7 @@ use, 16. Parameters have the published names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -225,7 +225,7 @@ class Parser(nn.Module):
 
     def forward(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k h w"]:
         """Return the scores of each pixel."""
-        return _enlarged(self.scores(x), x)
+        return _enlarged(self.scores(x), x.shape[-2:])
 
     def scores(self, x: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b k _ _"]:
         """Return the scores as the network computes them, an eighth (a quarter) of the picture's size."""
@@ -233,11 +233,16 @@ class Parser(nn.Module):
         scores: Tensor = self.conv_out(self.ffm(fine, high))
         return scores.float()
 
-    def all_scores(self, x: Float[Tensor, "b 3 h w"]) -> list[Float[Tensor, "b k h w"]]:
-        """Return the scores of each pixel, and those of the two maps of attention, to learn by."""
+    def all_scores(
+        self, x: Float[Tensor, "b 3 h w"], size: tuple[int, int] | None = None
+    ) -> list[Float[Tensor, "b k _ _"]]:
+        """Return the scores of each pixel, and those of the two maps of attention, to learn by.
+
+        With a smaller `size` they are those of as many pixels, evenly spread, corners included.
+        """
         fine, high, low = self.cp(x)
         maps = (self.conv_out(self.ffm(fine, high)), self.conv_out16(high), self.conv_out32(low))
-        return [_enlarged(scores, x) for scores in maps]
+        return [_enlarged(scores, size or x.shape[-2:]) for scores in maps]
 
 
 def normalised(pictures: Float[Tensor, "b 3 h w"]) -> Float[Tensor, "b 3 h w"]:
@@ -278,7 +283,5 @@ def _grown(x: Float[Tensor, "b c h w"], like: Float[Tensor, "b d h2 w2"]) -> Flo
     return functional.interpolate(x, size=like.shape[-2:], mode="nearest")
 
 
-def _enlarged(
-    scores: Float[Tensor, "b k h w"], like: Float[Tensor, "b 3 h2 w2"]
-) -> Float[Tensor, "b k h2 w2"]:
-    return functional.interpolate(scores, size=like.shape[-2:], mode="bilinear", align_corners=True)
+def _enlarged(scores: Float[Tensor, "b k h w"], size: Sequence[int]) -> Float[Tensor, "b k h2 w2"]:
+    return functional.interpolate(scores, size=tuple(size), mode="bilinear", align_corners=True)

@@ -162,9 +162,11 @@ def learn(
     for group in optimiser.param_groups:
         group["lr"] = rate * group["speed"]
     pictures, labels = on_device(batch, here.device)
+    labels = spread(labels, config.compared)
     optimiser.zero_grad(set_to_none=True)
     with torch.autocast(here.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-        outputs = parser.all_scores(normalised(pictures))
+        size = labels.shape[1], labels.shape[2]
+        outputs = parser.all_scores(normalised(pictures), size)
     weights = class_weights(config, here.device)
     losses = parse_loss(outputs, labels, easy=config.easy, weights=weights)
     torch.autograd.backward(torch.stack(list(losses.values())).sum())
@@ -182,6 +184,17 @@ def on_device(
     shown = image.from_bytes(batch.images.to(device).movedim(1, -1))
     # Channels innermost: on a processor convolutions learn a fifth faster.
     return shown.contiguous(memory_format=torch.channels_last), batch.labels.to(device).long()
+
+
+def spread(labels: Int[Tensor, "b h w"], side: int) -> Int[Tensor, "b h2 w2"]:
+    """Return the labels at so many pixels a side, evenly spread, corners included; 0 for all of them."""
+    if not side:
+        return labels
+    rows, columns = (
+        torch.linspace(0, length - 1, min(side, length), device=labels.device).round().long()
+        for length in labels.shape[1:]
+    )
+    return labels[:, rows][:, :, columns]
 
 
 def class_weights(config: TrainParseConfig, device: torch.device) -> Float[Tensor, " k"] | None:

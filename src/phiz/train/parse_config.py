@@ -58,6 +58,8 @@ class TrainParseConfig:
     """By which power of the share that is left the rate falls afterwards."""
     easy: float = EASY
     """Pixels whose class is this likely are learned from only where harder ones are few."""
+    compared: int = 0
+    """Scores and labels are compared at so many pixels a side, evenly spread; 0 for all of them."""
     small_weight: float = 1.0
     """How much more brows, eyes, mouth, ears and what is worn count; those are few pixels."""
     half_life: float = 0.0
@@ -98,6 +100,8 @@ class TrainParseConfig:
             raise ValueError("a batch has at least 2 pictures, a training 1 step, and workers no sign")
         if self.crop < parse.COARSEST or self.crop % parse.COARSEST:
             raise ValueError(f"crop is a multiple of {parse.COARSEST}, not {self.crop}")
+        if self.compared and not 2 <= self.compared <= self.crop:
+            raise ValueError(f"compared is 0 or lies between 2 and the crop, {self.crop}")
         if min(self.rate, self.warm_from, self.faster, self.small_weight) <= 0 or not 0 < self.easy < 1:
             raise ValueError("rates and weights are positive, and easy lies between 0 and 1")
         if self.small_weight != 1 and self.parser.classes != parse.CLASSES_19.count:
@@ -117,6 +121,7 @@ BUILTIN = replace(
     parser=parse.BUILTIN,
     changes=photo_changes.PHOTO,
     crop=256,
+    compared=128,
     steps=20_000,
     optimiser="adam",
     rate=0.002,
@@ -133,6 +138,7 @@ DEBUG = replace(
     preset="DEBUG",
     parser=parse.TINY,
     crop=64,
+    compared=32,
     batch=4,
     steps=2,
     warm_steps=1,
