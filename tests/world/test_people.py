@@ -13,7 +13,7 @@ from plain_head import plain_head
 
 from phiz.world import people
 from phiz.world.grown.hair_styles import STYLES
-from phiz.world.people import Person, fitzpatrick, generator, normal, sample_person
+from phiz.world.people import Person, fitzpatrick, generator, normal, on_another_day, sample_person
 
 HEAD = plain_head()
 STYLE_NAMES = tuple(STYLES)
@@ -109,3 +109,25 @@ def test_nobody_can_be_made_without_a_hair_style_to_choose_from() -> None:
 def test_an_unknown_hair_style_is_as_welcome_as_any() -> None:
     found = Counter(sample_person(seed, HEAD, ("none", "beehive")).hair.style for seed in range(60))
     assert found["beehive"] > 10
+
+
+def test_on_another_day_somebody_has_the_same_bones_and_other_clothes() -> None:
+    person = sample_person(3, HEAD, STYLE_NAMES)
+    days = [on_another_day(person, 100 + day, HEAD, STYLE_NAMES) for day in range(40)]
+    for day in days:
+        assert (day.number, day.eyes) == (person.number, person.eyes)
+        assert torch.equal(day.identity, person.identity)
+        assert (day.skin.melanin, day.skin.age, day.skin.seed) == (
+            person.skin.melanin,
+            person.skin.age,
+            person.skin.seed,
+        )
+        assert day.hair.brow_density == person.hair.brow_density
+    assert len({day.hair.style for day in days}) > 5
+    assert len({day.glasses for day in days}) > 1
+    assert len({day.clothing for day in days}) > 3
+    same_colour = sum(day.hair.colour == person.hair.colour for day in days)
+    assert 20 < same_colour < 40
+    assert fingerprint(on_another_day(person, 5, HEAD, STYLE_NAMES)) == fingerprint(
+        on_another_day(person, 5, HEAD, STYLE_NAMES)
+    )

@@ -4,6 +4,7 @@ import pickle
 
 import torch
 
+from phiz.face import models
 from phiz.world.data.produce import PaintedPeople, one_thread
 
 
@@ -21,3 +22,13 @@ def test_one_thread_is_for_the_block_only() -> None:
     with one_thread():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
+
+
+def test_new_looks_leave_the_person_as_they_are() -> None:
+    make = PaintedPeople(head=models.BUILT_IN, size=16, seed=3, per_person=4, has_new_looks=True)
+    head = make.model()
+    (first, _), (second, _), (other, _) = (make._person(number, head) for number in (0, 1, 4))
+    assert first.number == second.number != other.number
+    assert torch.equal(first.identity, second.identity)
+    assert (first.hair.style, first.cloth_colour) != (second.hair.style, second.cloth_colour)
+    assert make._person(1, head)[0].hair == second.hair

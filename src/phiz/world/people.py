@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -181,6 +181,8 @@ FRAME_COLOURS = (
     (0.30, 0.020, 0.025),
     (0.50, 0.38, 0.28),
 )
+DYED_SINCE = 0.2
+"""How often somebody's hair has another colour on another day."""
 SHORT_STYLES = frozenset(
     ("none", "receding", "buzz", "short_crop", "side_part", "swept_back", "undercut", "curly_short")
 )
@@ -224,6 +226,34 @@ def sample_person(seed: int, head: MorphableModel, styles: tuple[str, ...]) -> P
         cloth_colour=_vary(rng, _one_of(rng, CLOTH_COLOURS)),
         cloth_second_colour=_vary(rng, _one_of(rng, CLOTH_COLOURS)),
         earrings=bool(rng.random() < (0.08 + 0.5 * fancy)) and hat != "headscarf",
+    )
+
+
+def on_another_day(person: Person, seed: int, head: MorphableModel, styles: tuple[str, ...]) -> Person:
+    """Return the same person with other hair, beard, make-up, glasses, hat and clothes.
+
+    Bones, skin, eyes and brows stay; so does the colour of the hair, unless it was dyed since.
+    """
+    other = sample_person(seed, head, styles)
+    is_dyed = float(generator(seed, "another day").random()) < DYED_SINCE
+    skin = replace(
+        person.skin,
+        oil=other.skin.oil,
+        lipstick=other.skin.lipstick,
+        eye_shadow=other.skin.eye_shadow,
+        eye_liner=other.skin.eye_liner,
+        blush=other.skin.blush,
+        make_up_colour=other.skin.make_up_colour,
+    )
+    hair = replace(
+        person.hair,
+        style=other.hair.style,
+        colour=other.hair.colour if is_dyed else person.hair.colour,
+        beard=other.hair.beard,
+        seed=other.hair.seed,
+    )
+    return replace(
+        other, number=person.number, identity=person.identity, skin=skin, eyes=person.eyes, hair=hair
     )
 
 

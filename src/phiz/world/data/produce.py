@@ -16,7 +16,7 @@ from phiz.world.data import layout
 from phiz.world.figure import Outfit, dress
 from phiz.world.grown.hair_cards import styles_for
 from phiz.world.paint import paint
-from phiz.world.people import Person, sample_person
+from phiz.world.people import Person, on_another_day, sample_person
 from phiz.world.scene import sample_scene
 
 SEEDS_APART = 10**9
@@ -31,13 +31,21 @@ class PaintedPeople:
     """
 
     def __init__(
-        self, *, head: str, size: int, seed: int, per_person: int, heads: Path | None = None
+        self,
+        *,
+        head: str,
+        size: int,
+        seed: int,
+        per_person: int,
+        heads: Path | None = None,
+        has_new_looks: bool = False,
     ) -> None:
         self.head = head
         self.heads = heads
         self.size = size
         self.seed = seed
         self.per_person = per_person
+        self.has_new_looks = has_new_looks
         self._model: MorphableModel | None = None
         self._dressed: tuple[int, Person, Outfit] | None = None
 
@@ -45,7 +53,7 @@ class PaintedPeople:
         """Return the files of a sample; the same number gives the same bytes with any number of cores."""
         with one_thread(), torch.no_grad():
             head = self.model()
-            person, outfit = self._person(number // self.per_person, head)
+            person, outfit = self._person(number, head)
             scene = sample_scene(self.seed * SEEDS_APART + number, person, head)
             picture = paint(person, scene, head, size=self.size, outfit=outfit)
             return layout.encode(picture, basis=head.name)
@@ -61,9 +69,16 @@ class PaintedPeople:
         return self._model
 
     def _person(self, number: int, head: MorphableModel) -> tuple[Person, Outfit]:
-        if self._dressed is None or self._dressed[0] != number:
-            person = sample_person(self.seed * SEEDS_APART + number, head, styles_for(head))
-            self._dressed = (number, person, dress(person, head))
+        """Return whom a picture shows, as they are dressed in it."""
+        who = number // self.per_person
+        if self.has_new_looks:
+            seed = self.seed * SEEDS_APART
+            person = sample_person(seed + who, head, styles_for(head))
+            person = on_another_day(person, seed + SEEDS_APART // 2 + number, head, styles_for(head))
+            return person, dress(person, head)
+        if self._dressed is None or self._dressed[0] != who:
+            person = sample_person(self.seed * SEEDS_APART + who, head, styles_for(head))
+            self._dressed = (who, person, dress(person, head))
         return self._dressed[1:]
 
 

@@ -43,6 +43,8 @@ class ShardsConfig:
     """Pictures a tar file."""
     per_person: int = 0
     """Pictures of each person; 0 takes 8 in shards, up to 1000 in the guide's layout."""
+    new_looks: bool = False
+    """Other hair, beard, glasses, hat and clothes in each picture of a person, to learn recognition from."""
     workers: int = 0
     """Processes; 0 takes one a core. The bytes do not depend on it."""
 
@@ -63,6 +65,7 @@ def shards_verb(config: ShardsConfig, console: Console) -> Mapping[str, object]:
 
     Examples:
         phiz world shards -o people --count 20000
+        phiz world shards -o faces --count 80000 --per-person 16 --new-looks
         phiz world shards -o talkers --layout guide --count 1000 --size 1024
     """
     in_guide = config.layout == "guide"
@@ -73,7 +76,12 @@ def shards_verb(config: ShardsConfig, console: Console) -> Mapping[str, object]:
             "too few pictures. Choose a count that is."
         )
     make = PaintedPeople(
-        head=config.head, heads=config.heads, size=config.size, seed=config.seed, per_person=per_person
+        head=config.head,
+        heads=config.heads,
+        size=config.size,
+        seed=config.seed,
+        per_person=per_person,
+        has_new_looks=config.new_looks,
     )
     processes = workers.count_workers(config.workers)
     told = {"output": str(config.output), "layout": config.layout, "pictures": config.count}
@@ -112,4 +120,5 @@ def _recipe(make: PaintedPeople) -> dict[str, object]:
         "size": make.size,
         "seed": make.seed,
         "per_person": make.per_person,
+        **({"new_looks": True} if make.has_new_looks else {}),  # older sets do not say
     }
