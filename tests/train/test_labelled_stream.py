@@ -13,7 +13,8 @@ from parse_fixtures import write_faces
 from phiz.console import Console
 from phiz.errors import DataError
 from phiz.train import photo_changes
-from phiz.train.labelled_stream import LabelledBatch, LabelledStream, StreamConfig, draw
+from phiz.train.labelled_stream import LabelledBatch, StreamConfig, labelled_stream
+from phiz.train.ordered_stream import draw
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def config(data: Path, workers: int = 0, seed: int = 0) -> StreamConfig:
 def batches(
     count: int, data: Path, batch: int = 2, workers: int = 0, seed: int = 0, **where: int
 ) -> list[LabelledBatch]:
-    made = LabelledStream(config(data, workers, seed), batch=batch, console=Console(quiet=True), **where)
+    made = labelled_stream(config(data, workers, seed), batch=batch, console=Console(quiet=True), **where)
     with contextlib.closing(made) as stream:
         return list(itertools.islice(stream, count))
 

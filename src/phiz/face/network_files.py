@@ -12,6 +12,8 @@ from torch import nn
 from phiz import checkpoint
 from phiz.checkpoint import Saved
 from phiz.errors import CheckpointError, MissingError
+from phiz.face.detect_network import DetectConfig, FaceFinder
+from phiz.face.landmarks import LandmarkConfig, LandmarkNet
 from phiz.face.parse import ParseConfig, Parser
 from phiz.face.regress import RegressConfig, Regressor
 
@@ -39,6 +41,8 @@ class Kind(Generic[N]):
 
 
 PARSER = Kind(name="parser", config=ParseConfig, make=Parser, trainer="phiz train parse")
+DETECTOR = Kind(name="detector", config=DetectConfig, make=FaceFinder, trainer="phiz train detector")
+LANDMARKS = Kind(name="landmarks", config=LandmarkConfig, make=LandmarkNet, trainer="phiz train landmarks")
 REGRESSOR = Kind(name="regressor", config=RegressConfig, make=Regressor, trainer="phiz train regress")
 
 

@@ -80,7 +80,7 @@ BUILTIN = RegressConfig(
     texture=12,
     is_articulated=True,
     size=128,
-    widths=(24, 48, 96, 160),
+    widths=(24, 48, 80, 144),
     stem=3,
 )
 TINY = replace(BUILTIN, size=32, widths=(4, 6, 8, 10), blocks=(1, 1, 1, 1))

@@ -25,7 +25,8 @@ from phiz.face.parse import Parser, normalised
 from phiz.layers import ema, residual, supplied
 from phiz.media import image
 from phiz.train import parse_watch, ranks
-from phiz.train.labelled_stream import LabelledBatch, LabelledStream, StreamConfig
+from phiz.train.labelled_stream import LabelledBatch, StreamConfig, labelled_stream
+from phiz.train.ordered_stream import OrderedStream
 from phiz.train.parse_config import TrainParseConfig
 from phiz.train.parse_losses import parse_loss
 from phiz.train.ranks import Ranks
@@ -221,7 +222,9 @@ def kept(config: TrainParseConfig, images: int) -> float:
     return ema.share_kept(config.batch, config.half_life, images, 0.1)
 
 
-def labelled_pictures(config: TrainParseConfig, here: Ranks, seen: int, console: Console) -> LabelledStream:
+def labelled_pictures(
+    config: TrainParseConfig, here: Ranks, seen: int, console: Console
+) -> OrderedStream[LabelledBatch]:
     """Return the stream of pictures of this process, after so many that all have seen."""
     assert config.data is not None
     wanted = StreamConfig(
@@ -235,4 +238,4 @@ def labelled_pictures(config: TrainParseConfig, here: Ranks, seen: int, console:
         seed=config.seed,
     )
     batch = config.batch // here.world
-    return LabelledStream(wanted, batch=batch, rank=here.rank, world=here.world, seen=seen, console=console)
+    return labelled_stream(wanted, batch=batch, rank=here.rank, world=here.world, seen=seen, console=console)
