@@ -59,6 +59,17 @@ VERBS: Mapping[str, Verb] = {
     ),
     "world turntable": Verb("phiz.world.show:turntable", "Film one person from all sides."),
     "train gan": Verb("phiz.train.gan:train_gan", "Train a generator against a discriminator."),
+    "train detector": Verb(
+        "phiz.train.detector:train_detector",
+        "Train a detector, which finds faces and five points of each.",
+    ),
+    "train landmarks": Verb(
+        "phiz.train.landmarks:train_landmarks", "Train a network that finds the points of a face."
+    ),
+    "train regress": Verb(
+        "phiz.train.regress:train_regress",
+        "Train a regressor, which tells a face's coefficients from a crop.",
+    ),
     "train parse": Verb(
         "phiz.train.parse:train_parse", "Train a parser, which says what each pixel of a face shows."
     ),
@@ -70,6 +81,18 @@ VERBS: Mapping[str, Verb] = {
     "train layout": Verb(
         "phiz.train.layout_pictures:train_layout",
         "Learn where the points of MediaPipe's 478-point layout lie on our head.",
+    ),
+    "detect": Verb(
+        "phiz.prepare.detect_verb:detect_verb",
+        "Find faces and five points of each, in pictures of any kind.",
+    ),
+    "landmarks": Verb(
+        "phiz.prepare.landmarks_verb:landmarks_verb",
+        "Find the points of a face: 68 landmarks and the 478-point layout, each with its uncertainty.",
+    ),
+    "align": Verb(
+        "phiz.prepare.align_verb:align_verb",
+        "Cut faces out as networks expect them, upright and at one size.",
     ),
     "fit": Verb(
         "phiz.prepare.fit_verb:fit_verb", "Fit a head model to one picture or to a whole set of them."

@@ -12,7 +12,7 @@ from pathlib import Path
 from phiz import checkpoint
 from phiz.console import Console
 from phiz.errors import DataError
-from phiz.face import fit_set, models
+from phiz.face import fit_set, landmarker, models
 from phiz.face.fit import FitConfig
 from phiz.face.fit_photometry import PHOTO
 from phiz.face.fit_points import Landmarker
@@ -57,17 +57,17 @@ class FitSetConfig:
 def fit_verb(config: FitSetConfig, console: Console) -> Mapping[str, object]:
     """Fit a head model to one picture or to a whole set of them.
 
-    The points of a.jpg lie beside it in a.npz or a.json: "landmarks", 68 or 478 pairs of pixels, and if you
-    like "sigma", how uncertain each is. A data set may have all of them in metadata/landmarks.json. Run the
-    same command again after an interruption: what is fitted is kept. The exit code is 6 if any picture could
-    not be fitted; fits.json says why.
+    Points are found by the built-in networks, unless they are known: those of a.jpg lie beside it in a.npz or
+    a.json, as "landmarks", 68 or 478 pairs of pixels, and if you like "sigma", how uncertain each is; a data
+    set may have all of them in metadata/landmarks.json. Run the same command again after an interruption:
+    what is fitted is kept. The exit code is 6 if any picture could not be fitted; fits.json says why.
 
     Examples:
         phiz fit portrait.jpg -o fits --preview
         phiz fit dataset/images -o fits --model BFM_model_front.mat
         phiz fit dataset -o fits --workers 8
     """
-    outcomes = fit_all(config, console)
+    outcomes = fit_all(config, console, landmarker.built_in())
     report = {"model": config.model, "pictures": [asdict(outcome) for outcome in outcomes]}
     path = config.output / REPORT
     with checkpoint.atomic(path) as temporary:
@@ -76,14 +76,14 @@ def fit_verb(config: FitSetConfig, console: Console) -> Mapping[str, object]:
 
 
 def fit_all(
-    config: FitSetConfig, console: Console, landmarker: Landmarker | None = None
+    config: FitSetConfig, console: Console, finder: Landmarker | None = None
 ) -> tuple[Outcome, ...]:
-    """Fit all pictures and return what became of each; with several workers the landmarker is sent along."""
+    """Fit all pictures and return what became of each; with several workers the finder is sent along."""
     places = fit_set.places(config.pictures, config.output)
     models.open_model(config.model)  # before processes start: a wrong name is told once
     tasks = list(_tasks(config, places))
     count = min(workers.count_workers(config.workers), len(tasks))
-    work = partial(_one_thread, landmarker=landmarker)
+    work = partial(_one_thread, finder=finder)
     found: list[Outcome] = []
     done = workers.spread(work, tasks, workers=max(count, 1))
     for some in console.progress(done, total=len(tasks), label="fits"):
@@ -91,10 +91,10 @@ def fit_all(
     return tuple(found)
 
 
-def _one_thread(task: Some, landmarker: Landmarker | None) -> tuple[Outcome, ...]:
+def _one_thread(task: Some, finder: Landmarker | None) -> tuple[Outcome, ...]:
     """Fit on one thread, so that numbers do not depend on how many there are."""
     with one_thread():
-        return fit_set.fit_some(task, landmarker)
+        return fit_set.fit_some(task, finder)
 
 
 def _tasks(config: FitSetConfig, places: tuple[Place, ...]) -> Iterator[Some]:

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from phiz.console import Console
 from phiz.errors import PhizError, UsageError
 from phiz.face import models, network_files
+from phiz.face.bfm import DECIMETRE
 from phiz.face.identity import store
 from phiz.face.morphable import MorphableModel
 from phiz.face.network_files import REGRESSOR
@@ -34,11 +35,13 @@ from phiz.train.regress_photos import Recognise, photo_losses
 from phiz.train.regress_sources import PortraitSource, open_photos, open_world
 from phiz.train.regress_stream import CropBatch, CropChanges, StreamConfig, crop_stream
 from phiz.train.regress_told import Crops, truth_losses
-from phiz.train.regress_truth import Yardstick, mirror_of, sizes_of, truth_of, yardstick
+from phiz.train.regress_truth import Yardstick, middle, mirror_of, sizes_of, truth_of, yardstick
 from phiz.train.run import Run, Stateful, run_config
 
 LOOSE = frozenset("workers picture_every measure_every measure_count data photos check start trunk".split())
 """Settings that may be others when a training goes on."""
+PLACE, DEPTH = 5, 6
+"""Which of the last layers tell where a head stands: across and up, and how near."""
 
 
 def train_regress(config: TrainRegressConfig, console: Console) -> Mapping[str, object]:
@@ -174,7 +177,19 @@ def beginner(config: TrainRegressConfig) -> Regressor:
     residual.start(list(regressor.backbone.modules()), torch.Generator().manual_seed(config.seed))
     if config.trunk is not None:
         parse.take_trunk(regressor.backbone, config.trunk)
+    if config.data is not None:
+        begin_in_the_middle(regressor, models.open_model(config.head))
     return regressor
+
+
+@torch.no_grad()
+def begin_in_the_middle(regressor: Regressor, model: MorphableModel) -> None:
+    """Make a new regressor tell the mean face where crops have it; the published one begins at zero."""
+    x, y, z = (middle(model) / DECIMETRE).tolist()
+    for number, place in ((PLACE, (x, y)), (DEPTH, (z,))):
+        bias = regressor.final_layers[number].bias
+        assert isinstance(bias, Tensor)
+        bias.copy_(bias.new_tensor(place))
 
 
 def optimiser_of(config: TrainRegressConfig, regressor: Regressor) -> torch.optim.Optimizer:

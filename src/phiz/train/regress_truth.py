@@ -18,10 +18,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from phiz.errors import UsageError
-from phiz.face import fit_surface, points
+from phiz.face import align, fit_surface, points, warp
 from phiz.face.bfm import CAMERA_DISTANCE, DECIMETRE, FOCAL
 from phiz.face.bfm import PICTURE as SIDE
-from phiz.face.coeffs import FaceCoeffs
+from phiz.face.coeffs import FaceCoeffs, neutral
 from phiz.face.morphable import MorphableModel
 from phiz.graphics import rotation
 
@@ -172,6 +172,20 @@ def hold(
         turned = rotation.from_axis_angle(step[:, :3]) @ turned
         place = place + step[:, 3:]
     return rotation.nearest(turned), place
+
+
+@torch.no_grad()
+def middle(model: MorphableModel) -> Float[Tensor, " 3"]:
+    """Return where the mean face stands that looks straight out of an aligned crop, in metres."""
+    mean = neutral(model.sizes, 1, model.triangles.device)
+    marks = model.landmarks(model.vertices(mean)) * model.metres_per_unit
+    place = -marks[0].mean(0)
+    for _ in range(STEPS):
+        shown = project(marks + place)
+        frame = align.regression_frame(shown[0], SIDE, SIDE)
+        crop = warp.invert(frame.photo_from_crop)
+        place = hold(marks, warp.apply(crop, shown.cpu()).to(marks))[1][0].to(place)
+    return place
 
 
 def _flat(local: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor]:
