@@ -94,6 +94,9 @@ VERBS: Mapping[str, Verb] = {
         "phiz.prepare.align_verb:align_verb",
         "Cut faces out as networks expect them, upright and at one size.",
     ),
+    "track": Verb(
+        "phiz.prepare.track_verb:track_verb", "Follow a face through a video and write how it moves."
+    ),
     "fit": Verb(
         "phiz.prepare.fit_verb:fit_verb", "Fit a head model to one picture or to a whole set of them."
     ),

@@ -42,6 +42,20 @@ class Anchors:
         """Return the points on some surfaces."""
         return (vertices[:, self.corners] * self.weights[..., None]).sum(2)
 
+    def joined(self, other: Anchors) -> Anchors:
+        """Return these points and then others, each a mix of as many vertices as it takes."""
+        most = max(self.corners.shape[1], other.corners.shape[1])
+        corners, weights = (
+            torch.cat(
+                [
+                    torch.nn.functional.pad(getattr(part, name), (0, most - part.corners.shape[1]))
+                    for part in (self, other)
+                ]
+            )
+            for name in ("corners", "weights")
+        )
+        return Anchors(corners=corners, weights=weights)
+
     def modes_of(self, per_vertex: Float[Tensor, "v 3 k"]) -> Float[Tensor, "n 3 k"]:
         """Return how the points move with each mode."""
         return torch.einsum("nm,nmck->nck", self.weights, per_vertex[self.corners])

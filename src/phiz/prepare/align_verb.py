@@ -121,7 +121,7 @@ def _cut_out(
     faces = found.faces if config.all_faces else (chosen,)
     told = []
     for face in faces:
-        number = found.faces.index(face) + 1 if len(found.faces) > 1 else 1
+        number = next(k for k, one in enumerate(found.faces, 1) if one is face)
         name = _unused(f"{path.stem}-{number}" if config.all_faces else path.stem, used)
         told.append(_write(path, shown, face, name, config))
         told[-1]["face"] = number

@@ -47,9 +47,9 @@ class LandmarksVerbConfig:
 def landmarks_verb(config: LandmarksVerbConfig, console: Console) -> Mapping[str, object]:
     """Find the points of a face: 68 landmarks and the 478-point layout, each with its uncertainty.
 
-    A file a.npz holds "landmarks68" and "landmarks478" (pixels of the upright picture at full size, x to the
-    right, y down), "sigma68" and "sigma" (one standard deviation of each) and "score". With several pictures,
-    the exit code is 3 if one has no face.
+    A file a.npz holds "landmarks" (478) and "landmarks68" in pixels of the upright picture at full size, x to
+    the right and y down, "sigma" and "sigma68" (one standard deviation of each) and "score". With several
+    pictures, the exit code is 3 if one has no face.
 
     Examples:
         phiz landmarks portrait.jpg --preview
@@ -97,7 +97,7 @@ def write(path: Path, found: FacePoints, scale: tuple[float, float] = (1.0, 1.0)
     full = found.xy[0] / found.xy.new_tensor(scale)
     sigma = found.sigma[0] / (scale[0] * scale[1]) ** 0.5
     arrays = {
-        "landmarks478": full[SPARSE:],
+        "landmarks": full[SPARSE:],
         "sigma": sigma[SPARSE:],
         "landmarks68": full[:SPARSE],
         "sigma68": sigma[:SPARSE],

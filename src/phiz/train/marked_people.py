@@ -19,7 +19,7 @@ from phiz.face import fit_surface, head, landmarks, warp
 from phiz.face.coeffs import FaceCoeffs
 from phiz.face.fit_surface import Anchors
 from phiz.face.head import Head
-from phiz.face.landmarks import COUNT, SPARSE
+from phiz.face.landmarks import SPARSE
 from phiz.train import photo_changes, photo_shapes
 from phiz.train.photo_changes import PhotoChanges
 from phiz.train.regress_sources import WorldPortraits, open_world
@@ -115,7 +115,7 @@ def open_marked(folder: Path, *, remembered: int = 0) -> MarkedPeople:
 def known() -> tuple[Head, Anchors]:
     """Return the built-in head, read once a process, and where on it the points lie."""
     model = head.built_in()
-    return model, _joined(fit_surface.anchors68(model), fit_surface.anchors478(model))
+    return model, fit_surface.anchors68(model).joined(fit_surface.anchors478(model))
 
 
 @torch.no_grad()
@@ -180,15 +180,3 @@ def beside(right: Float[Tensor, "2 3"], rng: np.random.Generator) -> Float[Tenso
         factor = rng.uniform(2.2, 4.0) if kind > 0.85 else rng.uniform(0.15, 0.45)
     c, s = factor * math.cos(angle), factor * math.sin(angle)
     return warp.join(right, right.new_tensor([[c, -s, far * math.cos(away)], [s, c, far * math.sin(away)]]))
-
-
-def _joined(one: Anchors, other: Anchors) -> Anchors:
-    """Return the points of two sets as one; each point is a mix of as many vertices as it takes."""
-    most = max(one.corners.shape[1], other.corners.shape[1])
-    pad = torch.nn.functional.pad
-    corners, weights = (
-        torch.cat([pad(getattr(part, name), (0, most - part.corners.shape[1])) for part in (one, other)])
-        for name in ("corners", "weights")
-    )
-    assert len(corners) == COUNT
-    return Anchors(corners=corners, weights=weights)
