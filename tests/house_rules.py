@@ -40,6 +40,7 @@ FLOORS: Mapping[str, int] = {
     "doctor": 11,
     "mesh": 11,
     "measure": 11,
+    "measure_seeing": 11,
     "app": 11,
     "cli": 12,
 }

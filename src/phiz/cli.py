@@ -133,6 +133,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.measure:measure_verb",
         "Measure a generator on portraits that it has never seen, and draw sheets to look at.",
     ),
+    "measure seeing": Verb(
+        "phiz.measure_seeing:measure_seeing",
+        "Measure the built-in networks that see on people whom they have never seen.",
+    ),
     "measure identity": Verb(
         "phiz.metrics.recognition:measure_identity",
         "Say how often a recogniser is right about whether two pictures show one person.",
