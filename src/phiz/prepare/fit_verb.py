@@ -75,9 +75,7 @@ def fit_verb(config: FitSetConfig, console: Console) -> Mapping[str, object]:
     return _summary(config, outcomes, console)
 
 
-def fit_all(
-    config: FitSetConfig, console: Console, finder: Landmarker | None = None
-) -> tuple[Outcome, ...]:
+def fit_all(config: FitSetConfig, console: Console, finder: Landmarker | None = None) -> tuple[Outcome, ...]:
     """Fit all pictures and return what became of each; with several workers the finder is sent along."""
     places = fit_set.places(config.pictures, config.output)
     models.open_model(config.model)  # before processes start: a wrong name is told once
