@@ -10,7 +10,8 @@ import torch
 from plain_head import plain_head
 
 from phiz.errors import UsageError
-from phiz.face import head
+from phiz.face import align, head
+from phiz.face.bfm import FOCAL, PICTURE
 from phiz.face.coeffs import FaceCoeffs, neutral
 from phiz.face.head import Head
 from phiz.graphics import rotation
@@ -41,7 +42,7 @@ def fixed(turn: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
     flip = whole.new_tensor([[1.0, 0, 0], [0, -1, 0], [0, 0, -1]])
     seen = flip @ whole
     seen[:, 2, 3] += truth.EYE
-    inner = seen.new_tensor([[truth.FOCAL, 0, 112], [0, truth.FOCAL, 112], [0, 0, 1]])
+    inner = seen.new_tensor([[FOCAL, 0, 112], [0, FOCAL, 112], [0, 0, 1]])
     return inner @ seen
 
 
@@ -108,6 +109,16 @@ def test_the_yardstick_measures_what_the_model_says() -> None:
     assert stick.colours(still.texture).shape == (1, 100, 3)
 
 
+@torch.no_grad()
+def test_a_network_begins_where_crops_have_the_mean_face() -> None:
+    place = truth.middle(model())
+    marks = truth.project(model().landmarks(model().vertices(neutral(model().sizes))) + place)
+    frame = align.regression_frame(marks[0], PICTURE, PICTURE)
+    assert frame.scale == pytest.approx(1, abs=0.01)
+    assert max(abs(corner) for corner in frame.corner) <= 1
+    assert abs(float(place[0])) < 1e-4
+
+
 def test_models_without_a_mirror_are_told_to_leave_it() -> None:
     with pytest.raises(UsageError, match=r"--world-crop\.mirror 0"):
-        truth.mirror_of(plain_head())
+        truth.mirror_of(plain_head())  # type: ignore[arg-type]

@@ -20,7 +20,10 @@ from phiz.face import network_files
 from phiz.face.identity import store
 from phiz.face.identity.config import TINY as TINY_IDENTITY
 from phiz.face.identity.networks import begin
-from phiz.face.network_files import REGRESSOR
+from phiz.face.landmarks import TINY as TINY_LANDMARKS
+from phiz.face.landmarks import LandmarkNet
+from phiz.face.network_files import LANDMARKS, REGRESSOR
+from phiz.face.regress import TINY as TINY_REGRESSOR
 from phiz.face.regress import to_face
 from phiz.train import monitor, photo_changes, regress, regress_photos, regress_stream, regress_watch
 from phiz.train.regress_config import PRESETS, TrainRegressConfig
@@ -218,6 +221,20 @@ def test_new_regressors_follow_from_the_seed_or_a_file(people: Path, whole: Path
     assert_same(begun.state_dict(), network_files.load(REGRESSOR, Path(start)).state_dict())
     with pytest.raises(UsageError, match="other sizes"):
         regress.beginner(TRAINER.settings([*base, "--start", start, "--regressor.stem", "5"]))
+
+
+def test_a_regressor_begins_with_the_trunk_of_a_network_that_finds_landmarks(
+    people: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "landmarks.safetensors"
+    sizes = {"blocks": TINY_REGRESSOR.blocks, "widths": TINY_REGRESSOR.widths}
+    finder = LandmarkNet(replace(TINY_LANDMARKS, **sizes))
+    network_files.save(path, LANDMARKS, finder)
+    words = ["--data", str(people), "-o", str(tmp_path), "--trunk", str(path)]
+    begun = regress.beginner(TRAINER.settings(words))
+    assert_same(begun.backbone.state_dict(), finder.trunk.state_dict())
+    with pytest.raises(UsageError, match="other sizes"):
+        regress.beginner(TRAINER.settings([*words, "--regressor.stem", "5"]))
 
 
 def test_presets_are_whole() -> None:

