@@ -18,6 +18,7 @@ FLOORS: Mapping[str, int] = {
     "console": 1,
     "checkpoint": 1,
     "exporting": 2,
+    "trained": 2,
     "media": 2,
     "graphics": 2,
     "layers": 2,

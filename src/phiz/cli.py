@@ -113,6 +113,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.importers.deep3d:import_deep3d",
         "Convert the published face reconstruction without running anything in its file.",
     ),
+    "import sadtalker": Verb(
+        "phiz.importers.sadtalker:import_sadtalker",
+        "Convert SadTalker's speech networks without running anything in their file.",
+    ),
     "import arcface": Verb(
         "phiz.importers.arcface:import_arcface",
         "Convert a published recogniser without running anything in its file.",

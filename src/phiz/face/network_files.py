@@ -1,98 +1,16 @@
-"""Networks that see faces as files: a parser, a regressor, with the sizes they were made with."""
+"""Kinds of networks that see faces, as `phiz.trained` keeps them in files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from torch import nn
-
-from phiz import checkpoint
-from phiz.checkpoint import Saved
-from phiz.errors import CheckpointError, MissingError
 from phiz.face.detect_network import DetectConfig, FaceFinder
 from phiz.face.landmarks import LandmarkConfig, LandmarkNet
 from phiz.face.parse import ParseConfig, Parser
 from phiz.face.regress import RegressConfig, Regressor
+from phiz.trained import Kind, about, load, save
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
-SIZES, ABOUT = "sizes", "about"
-"""Under which names a file keeps a network's config, and what else is known about it."""
-
-N = TypeVar("N", bound=nn.Module)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Kind(Generic[N]):
-    """A kind of network."""
-
-    name: str
-    """What its files call it; also the name of the built-in file."""
-    config: type[Any]
-    make: Callable[[Any], N]
-    trainer: str
-    """The command that makes one."""
-
-    @property
-    def built_in(self) -> Path:
-        return WEIGHTS / f"{self.name}{checkpoint.SUFFIX}"
-
+__all__ = ["DETECTOR", "LANDMARKS", "PARSER", "REGRESSOR", "Kind", "about", "load", "save"]
 
 PARSER = Kind(name="parser", config=ParseConfig, make=Parser, trainer="phiz train parse")
 DETECTOR = Kind(name="detector", config=DetectConfig, make=FaceFinder, trainer="phiz train detector")
 LANDMARKS = Kind(name="landmarks", config=LandmarkConfig, make=LandmarkNet, trainer="phiz train landmarks")
 REGRESSOR = Kind(name="regressor", config=RegressConfig, make=Regressor, trainer="phiz train regress")
-
-
-def save(
-    path: Path,
-    kind: Kind[N],
-    network: N,
-    *,
-    about: Mapping[str, object] | None = None,
-    is_half: bool = False,
-) -> None:
-    """Write a network with its config; in half precision it takes half the room, for what is shipped."""
-    tensors = network.state_dict()
-    if is_half:
-        tensors = {name: v.half() if v.is_floating_point() else v for name, v in tensors.items()}
-    config = {SIZES: asdict(network.config), ABOUT: dict(about or {})}  # type: ignore[call-overload]
-    checkpoint.save(path, kind=kind.name, config=config, tensors=tensors)
-
-
-def load(kind: Kind[N], path: Path | None = None) -> N:
-    """Return a network from its file, the built-in one without a path; it is ready to be used."""
-    saved, where = _read(kind, path), path or kind.built_in
-    try:
-        network = kind.make(_config(kind.config, saved.config[SIZES]))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{where} says nothing usable about its network: {error}") from error
-    own = network.state_dict()
-    try:
-        network.load_state_dict({name: v.to(own[name].dtype) for name, v in saved.tensors.items()})
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointError(f"{where} does not fit its own config: {error}") from error
-    return network.eval().requires_grad_(False)
-
-
-def about(kind: Kind[N], path: Path | None = None) -> Mapping[str, Any]:
-    """Return what a network's file says about it beside its sizes."""
-    found: Mapping[str, Any] = _read(kind, path).config.get(ABOUT, {})
-    return found
-
-
-def _read(kind: Kind[N], path: Path | None) -> Saved:
-    if path is None and not kind.built_in.exists():
-        raise MissingError(
-            f"this copy of phiz has no built-in {kind.name}. Train one with {kind.trainer!r}, or name a file."
-        )
-    return checkpoint.load(path or kind.built_in, kind=kind.name)
-
-
-def _config(kind: type[Any], values: Mapping[str, Any]) -> Any:
-    known = {field.name for field in fields(kind)}
-    if strange := sorted(set(values) - known):
-        raise ValueError(f"{kind.__name__} knows nothing of {', '.join(strange)}; install a newer phiz")
-    return kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
