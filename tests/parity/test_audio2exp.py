@@ -81,6 +81,6 @@ def test_every_part_matches(golden: Golden) -> None:
     def run() -> None:
         network.mapped(network.audio_encoder(kept["mel"].flatten(0, 1)).flatten(1), reference, ratio)
 
-    # Convolution and normalisation are called one by one, so both together are not; the second gives the same.
+    # Convolution and normalisation are called one by one; the second gives what both together would.
     probes = {name.replace("conv_block", "conv_block.1"): probe for name, probe in golden.probes().items()}
     check_parts(SimpleNamespace(probes=lambda: probes), network, run)  # type: ignore[arg-type]

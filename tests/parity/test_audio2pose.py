@@ -62,10 +62,12 @@ def test_films_match(golden: Golden, is_folded: bool, check: Check) -> None:
 def test_the_parts_match(golden: Golden, check: Check) -> None:
     network, kept = network_of(golden), golden.recorded
     pair = network.netG
+    compare(golden, check, "disc/out", network.netD_motion(kept["disc/in"]))
+    compare(golden, check, "resunet/out", pair.decoder.resunet(kept["resunet/in"]))
+    if "dec/z" not in kept:
+        pytest.skip("nothing was recorded of encoder and decoder alone")
     start, sounds, style = (kept[f"dec/{name}"] for name in ("ref", "audio_emb", "class"))
     compare(golden, check, "dec/pose_motion_pred", pair.decoder(kept["dec/z"], start, sounds, style))
     mean, variance = pair.encoder(kept["enc/pose_motion_gt"], start, sounds, style)
     compare(golden, check, "enc/mu", mean)
     compare(golden, check, "enc/logvar", variance)
-    compare(golden, check, "disc/out", network.netD_motion(kept["disc/in"]))
-    compare(golden, check, "resunet/out", pair.decoder.resunet(kept["resunet/in"]))
