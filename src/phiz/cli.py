@@ -100,6 +100,10 @@ VERBS: Mapping[str, Verb] = {
     "fit": Verb(
         "phiz.prepare.fit_verb:fit_verb", "Fit a head model to one picture or to a whole set of them."
     ),
+    "prepare": Verb(
+        "phiz.prepare.prepare_verb:prepare_verb",
+        "Make a data set to train on of folders of pictures, films and sounds.",
+    ),
     "data check": Verb("phiz.prepare.check:check_verb", "Look for faults in a data set."),
     "import stylenerf": Verb(
         "phiz.importers.import_verb:import_stylenerf",
