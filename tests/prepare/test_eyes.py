@@ -17,7 +17,7 @@ from phiz.prepare.eyes import Eyes, Networks, Opener, PointFinder
 def test_networks_travel_and_are_opened_once(tmp_path: Path) -> None:
     opener = Knowing(folder=tmp_path)
     assert eyes.opened(opener) is eyes.opened(Knowing(folder=tmp_path))
-    assert pickle.loads(pickle.dumps(Networks(model="x"))) == Networks(model="x")  # noqa: S301
+    assert pickle.loads(pickle.dumps(Networks(model="x"))) == Networks(model="x")
     assert isinstance(opener, Opener)
     assert isinstance(Networks(), Opener)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def test_examples_are_few_and_evenly_spread() -> None:
         few.add(Cell(key=str(number), title="", reason=""))
     numbers = [int(cell.key) for cell in few.cells]
     assert 4 <= len(numbers) <= 8
-    assert {b - a for a, b in zip(numbers, numbers[1:], strict=False)} == {few.step}
+    assert {b - a for a, b in itertools.pairwise(numbers)} == {few.step}
     assert few.count == 1000
 
 
@@ -58,9 +59,7 @@ def test_a_sheet_groups_what_was_dropped(tmp_path: Path) -> None:
         dropped.add(Cell(key="1" * 64, title="a long name with \u00fcmlauts " * 4, reason=reason))
     prepare_sheet.write(tmp_path / "sheet.png", kept, dropped, Store(folder=tmp_path))
     with Image.open(tmp_path / "sheet.png") as sheet:
-        row = [sheet.getpixel((x, sheet.height - 150)) for x in range(sheet.width)]
         colours = {colour for _, colour in sheet.getcolors(1 << 20)}
-    assert prepare_sheet.colour_of("no face") in row
     assert {prepare_sheet.colour_of(reason) for reason in ("", "blurred", "no face")} <= colours
 
 
