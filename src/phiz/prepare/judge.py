@@ -57,7 +57,7 @@ class Limits:
     """Greatest turn up or down."""
     agreeing: float = 0.5
     """Least share of points that agree with the fitted head."""
-    duplicate: int = 3
+    duplicate: int = 8
     """Pictures of a person whose hashes (256 bits) differ in no more bits are the same; -1 keeps all."""
 
     def __post_init__(self) -> None:
