@@ -57,6 +57,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.world.data.portraits:portraits_verb",
         "Write portraits for a generator to learn from, as flat arrays.",
     ),
+    "world voices": Verb(
+        "phiz.world.voices.show:voices",
+        "Write a data set of synthetic speech with phones, times and mouth curves.",
+    ),
     "world turntable": Verb("phiz.world.show:turntable", "Film one person from all sides."),
     "train gan": Verb("phiz.train.gan:train_gan", "Train a generator against a discriminator."),
     "train detector": Verb(
@@ -73,6 +77,7 @@ VERBS: Mapping[str, Verb] = {
     "train parse": Verb(
         "phiz.train.parse:train_parse", "Train a parser, which says what each pixel of a face shows."
     ),
+    "train pose": Verb("phiz.train.pose:train_pose", "Train the networks that turn a head while it speaks."),
     "train arcface": Verb("phiz.train.arcface:train_arcface", "Train a network to recognise people."),
     "train head": Verb(
         "phiz.train.head:train_head",
