@@ -36,24 +36,32 @@ class Bundle:
         return keys
 
 
-def found(root: Path, pattern: str, *, label: str = "") -> list[tuple[Bundle, str]]:
-    """Return every tensor below `root` whose whole name fits a pattern, with its folder."""
+def found(root: Path, pattern: str, beside: str, *, label: str = "") -> list[tuple[Bundle, str]]:
+    """Return every tensor below `root` whose name fits a pattern, with its folder.
+
+    Folders count in which another tensor's name fits `beside`.
+    """
     cases = []
     for path in sorted(root.rglob("io.safetensors")) if root.is_dir() else ():
         with safe_open(path, "pt") as file:
-            names = [name for name in file.keys() if re.fullmatch(pattern, name)]  # noqa: SIM118
+            every = list(file.keys())
+        if not any(re.fullmatch(beside, name) for name in every):
+            continue
+        names = [name for name in every if re.fullmatch(pattern, name)]
         bundle = Bundle(path.parent, label + path.parent.relative_to(root).as_posix())
         cases += [(bundle, name) for name in sorted(names)]
     return cases
 
 
-def parametrize(metafunc: pytest.Metafunc, patterns: Sequence[tuple[str, str]]) -> None:
+def parametrize(
+    metafunc: pytest.Metafunc, patterns: Sequence[tuple[str, str]], *, beside: str = ".*"
+) -> None:
     """Give a test every recorded tensor that fits the pattern of its argument."""
     for argument, pattern in patterns:
         if argument not in metafunc.fixturenames:
             continue
         root: Path = metafunc.config.getoption("--goldens")
-        cases = [*found(COMMITTED, pattern, label="committed/"), *found(root, pattern)]
+        cases = [*found(COMMITTED, pattern, beside, label="committed/"), *found(root, pattern, beside)]
         if cases:
             metafunc.parametrize(argument, cases, ids=[f"{bundle.label}:{name}" for bundle, name in cases])
         else:

@@ -29,7 +29,7 @@ Case = tuple[Bundle, str]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    recorded.parametrize(metafunc, PATTERNS)
+    recorded.parametrize(metafunc, PATTERNS, beside=r".+/wav")
 
 
 def sound_of(case: Case) -> Tensor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,12 @@ from phiz.errors import DataError, MissingError
 from phiz.prepare import ray_workers
 
 HAS_RAY = importlib.util.find_spec("ray") is not None
+
+
+@pytest.fixture(autouse=True)
+def _machines_find_the_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let Ray's processes import what these tests hand them."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
 
 
 @pytest.mark.skipif(HAS_RAY, reason="Ray is installed")
