@@ -298,3 +298,16 @@ def test_reading_undoes_writing(seed: int, size: tuple[int, int], speed: float) 
 def test_a_home_folder_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     assert _parse("-o", "~/x.mp4").output == tmp_path / "x.mp4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optional:
+    """A config with a word that may be left out."""
+
+    sound: Path | None = positional(None)
+    seed: int = 0
+
+
+def test_a_word_that_may_be_left_out_is_what_it_is_without() -> None:
+    assert options.parse(Optional, ["--seed", "2"]) == Optional(seed=2)
+    assert options.parse(Optional, ["a.wav"]) == Optional(sound=Path("a.wav"))

@@ -61,7 +61,9 @@ def parse(config: type[C], words: Sequence[str], *, prog: str = "phiz") -> C:
     found, unknown = parser.parse_known_intermixed_args(list(words))
     if unknown:
         raise UsageError(_unknown_words(unknown, _flags_of(parser), prog))
-    return _build(config, vars(found), _preset(config, vars(found)))
+    # A word that may be left out, and is, comes back as argparse's own mark, read as if it had been given.
+    values = {name: value for name, value in vars(found).items() if str(value) != argparse.SUPPRESS}
+    return _build(config, values, _preset(config, values))
 
 
 def help_text(config: type[object], *, prog: str, about: str = "", examples: str = "") -> str:
