@@ -22,8 +22,9 @@ from phiz.console import Console
 from phiz.errors import DataError, PhizError, UsageError
 from phiz.speech import expression, files, pose_network
 from phiz.speech.expression import ExpressionNet
-from phiz.train import monitor, pose, pose_stream
+from phiz.train import monitor, pose
 from phiz.train.pose_config import PRESETS, PUBLISHED, TrainPoseConfig
+from phiz.train.talkers import open_talkers
 
 SOURCE = str(Path(checkpoint.__file__).parents[1])
 FULL = "--steps 4 --snapshot-every 2 --keep 9"
@@ -118,7 +119,7 @@ def test_without_ears_everything_learns_but_what_is_never_used(talkers: Path, tm
         config = settings(talkers, tmp_path, words)
         network = pose.beginner(config).train()
         optimisers = pose.optimisers_of(config, network, pose.learners(config, network))
-        found = pose_stream.open_talkers(talkers)
+        found, _ = open_talkers(talkers, "poses")
         stream = pose.stream_of(config, found, 9, ALONE, 0, Console(quiet=True, errors=io.StringIO()))
         pose.learn(config, network, optimisers, next(stream), ALONE)
         idle = {name.rpartition(".")[0] for name, p in network.named_parameters() if p.grad is None}

@@ -21,13 +21,14 @@ from phiz import checkpoint
 from phiz.console import Console
 from phiz.errors import DataError, PhizError, UsageError
 from phiz.speech import files
-from phiz.speech.pose_network import PoseNet
-from phiz.train import pose_losses, pose_stream, ranks
+from phiz.speech.pose_network import DEGREES, PoseNet
+from phiz.train import pose_losses, pose_stream, ranks, talkers
 from phiz.train.ordered_stream import Order, OrderedStream
 from phiz.train.pose_config import TrainPoseConfig
-from phiz.train.pose_stream import MotionBatch, Talker
+from phiz.train.pose_stream import MotionBatch
 from phiz.train.ranks import Ranks
 from phiz.train.run import Run, Stateful, run_config
+from phiz.train.talkers import Talker
 
 LOOSE = frozenset("workers data start ears".split())
 """Settings that may be others when a training goes on."""
@@ -62,8 +63,8 @@ def train_pose(config: TrainPoseConfig, console: Console) -> Mapping[str, object
 
 def fit(config: TrainPoseConfig, data: Path, here: Ranks, console: Console) -> Mapping[str, object]:
     """Train to the end, or as long as there is time; return where the networks are."""
-    talkers = pose_stream.open_talkers(data)
-    count = checked(config, talkers, data)
+    people, _ = talkers.open_talkers(data, "poses", length=DEGREES)
+    count = checked(config, people, data)
     network = beginner(config).to(here.device).train()
     learning = learners(config, network)
     ranks.broadcast_from_first(network)
@@ -73,25 +74,25 @@ def fit(config: TrainPoseConfig, data: Path, here: Ranks, console: Console) -> M
     path = config.output / f"{files.POSE.name}{checkpoint.SUFFIX}"
     with contextlib.closing(Run(run_config(config), about, parts, here, console, may_change=LOOSE)) as run:
         run.restore()
-        with contextlib.closing(stream_of(config, talkers, count, here, run.images, console)) as stream:
+        with contextlib.closing(stream_of(config, people, count, here, run.images, console)) as stream:
             while not run.finished(steps_of(config, count)):
                 values = learn(config, network, optimisers, next(stream), here)
                 ranks.average_buffers(network)
                 run.advance(config.batch)
                 run.log(values)
-        said = {"trained on": data.name, "steps": run.step, "people": [one.name for one in talkers]}
+        said = {"trained on": data.name, "steps": run.step, "people": [one.name for one in people]}
         ranks.on_first(here, lambda: files.save(path, files.POSE, network, about=said))
     return {"output": str(path), "steps": run.step, "images": run.images}
 
 
-def checked(config: TrainPoseConfig, talkers: Sequence[Talker], data: Path) -> int:
+def checked(config: TrainPoseConfig, people: Sequence[Talker], data: Path) -> int:
     """Return how many motions there are to learn from; refuse what the networks cannot hold."""
-    if len(talkers) > config.pose.styles:
+    if len(people) > config.pose.styles:
         raise DataError(
-            f"{data} has {len(talkers)} people, and the network {config.pose.styles} styles. Give "
-            f"--pose.styles {len(talkers)}"
+            f"{data} has {len(people)} people, and the network {config.pose.styles} styles. Give "
+            f"--pose.styles {len(people)}"
         )
-    count = int(pose_stream.motions(talkers, config.pose.frames).sum())
+    count = int(pose_stream.motions(people, config.pose.frames).sum())
     if not count:
         raise DataError(
             f"nobody in {data} has more than {config.pose.frames} frames with sound. Record longer films."
@@ -158,7 +159,7 @@ def steps_of(config: TrainPoseConfig, count: int) -> int:
 
 
 def stream_of(
-    config: TrainPoseConfig, talkers: Sequence[Talker], count: int, here: Ranks, seen: int, console: Console
+    config: TrainPoseConfig, people: Sequence[Talker], count: int, here: Ranks, seen: int, console: Console
 ) -> OrderedStream[MotionBatch]:
     """Return the stream of motions of this process, after so many that all have seen."""
     order = Order(
@@ -170,7 +171,7 @@ def stream_of(
         world=here.world,
         seen=seen,
     )
-    return pose_stream.motion_stream(talkers, config.pose.frames, config.pose.latent, order, console)
+    return pose_stream.motion_stream(people, config.pose.frames, config.pose.latent, order, console)
 
 
 def learn(
