@@ -112,8 +112,9 @@ VIT_S = TransformerConfig(width=512, depth=12)
 VIT_B = TransformerConfig(width=512, depth=24)
 VIT_L = TransformerConfig(width=768, depth=24)
 VIT_H = TransformerConfig(width=1024, depth=48, mask=0.0)
-BUILTIN = MobileConfig(blocks=(1, 3, 5, 2), width=56, inner=(56, 96, 160, 256, 176), outer=288, embedding=128)
-"""What is built in: a quarter of the published small one, in numbers as in multiplications."""
+BUILTIN = ResidualConfig(blocks=(1, 2, 2, 1), widths=(24, 48, 96, 160), embedding=128, size=64)
+"""What is built in: crops of 64 pixels. A processor learns it three times as fast as a mobile network of the
+same size, whose depthwise convolutions it is slow at."""
 TINY = MobileConfig(blocks=(1, 1, 1, 1), width=8, inner=(4, 8, 12, 16, 12), outer=16, embedding=8, size=32)
 """For tests."""
 TINY_RESIDUAL = ResidualConfig(blocks=(1, 2, 1, 1), widths=(8, 8, 12, 16), embedding=8, size=32)
