@@ -38,6 +38,10 @@ FLOORS: Mapping[str, int] = {
     "importers": 10,
     # roof
     "demo": 11,
+    "verbs": 11,
+    "speak_verb": 11,
+    "motion_show": 11,
+    "speech_text": 8,
     "doctor": 11,
     "mesh": 11,
     "measure": 11,
