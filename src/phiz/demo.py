@@ -12,11 +12,14 @@ from torch import Tensor
 
 from phiz.console import Console
 from phiz.errors import MediaError, UsageError
-from phiz.face import models
+from phiz.face import models, retarget
 from phiz.face.coeffs import Motion
+from phiz.face.morphable import MorphableModel
 from phiz.options import option
-from phiz.pipelines import Film, talk
-from phiz.speech import spectrum
+from phiz.pipelines import Film, Speaker, talk
+from phiz.speech import files, spectrum
+from phiz.speech.speak import speak
+from phiz.studio import Studio
 from phiz.world import paint
 from phiz.world.grown.hair_styles import STYLES
 from phiz.world.people import sample_person
@@ -63,17 +66,32 @@ def demo(config: DemoConfig, console: Console) -> Mapping[str, object]:
     head = models.open_model(config.head)
     person = sample_person(config.seed, head, tuple(STYLES))
     scene = portrait_scene(config.seed, person, head)
-    generator = torch.Generator().manual_seed(config.seed)
-
-    def speak(waveform: Float[Tensor, " n"], rate: int) -> Motion:
-        return spectrum.speak(waveform, rate, head.expression_names, generator, basis=head.name)
+    speaker = speaker_of(head, config.seed)
 
     def paint_motion(motion: Motion) -> Iterator[Float[Tensor, "3 h w"]]:
         return paint.animate_person(person, scene, motion, head, config.size)
 
     console.say(f"Person {config.seed} says: {SENTENCE if sound is HELLO else sound.name}")
-    film = talk(sound, config.output, speak=speak, paint=paint_motion, console=console)
+    film = talk(sound, config.output, speak=speaker, paint=paint_motion, console=console)
     return report(film, config, console)
+
+
+def speaker_of(head: MorphableModel, seed: int) -> Speaker:
+    """Return what lets a head say a sound: the built-in networks, or in a copy without them the spectrum."""
+    if not files.MOUTH.built_in.exists():
+        generator = torch.Generator().manual_seed(seed)
+        return lambda waveform, rate: spectrum.speak(
+            waveform, rate, head.expression_names, generator, basis=head.name
+        )
+    studio = Studio.built_in()
+    is_other = studio.basis != head.name
+    way = retarget.between(models.open_model(models.BUILT_IN), head) if is_other else None
+
+    def heard(waveform: Float[Tensor, " n"], rate: int) -> Motion:
+        motion = speak(waveform, None, studio, seed=seed)
+        return motion if way is None else retarget.apply(way, motion)
+
+    return heard
 
 
 def report(film: Film, config: DemoConfig, console: Console) -> Mapping[str, object]:
