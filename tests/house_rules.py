@@ -39,6 +39,7 @@ FLOORS: Mapping[str, int] = {
     # roof
     "demo": 11,
     "verbs": 11,
+    "measure_hearing": 11,
     "speak_verb": 11,
     "motion_show": 11,
     "speech_text": 8,

@@ -147,6 +147,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.measure_seeing:measure_seeing",
         "Measure the built-in networks that see on people whom they have never seen.",
     ),
+    "measure hearing": Verb(
+        "phiz.measure_hearing:measure_hearing",
+        "Measure the networks that hear on voices that they have never heard.",
+    ),
     "measure identity": Verb(
         "phiz.metrics.recognition:measure_identity",
         "Say how often a recogniser is right about whether two pictures show one person.",
