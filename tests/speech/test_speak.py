@@ -18,7 +18,7 @@ def test_a_file_says_what_its_waveform_says(tmp_path: Path) -> None:
     audio.write(path, murmur(1.5))
     motion = speak(path, None, studio())
     assert torch.equal(motion.expression, speak(audio.read(path), None, studio()).expression)
-    assert (motion.basis, motion.fps, len(motion)) == ("phiz", 25.0, 37)
+    assert (motion.basis, motion.fps, len(motion)) == ("phiz", 25.0, 38)
 
 
 def test_a_sound_shorter_than_a_frame_is_a_frame_of_rest() -> None:

@@ -36,7 +36,7 @@ def far(one: Motion, other: Motion) -> float:
 @pytest.mark.parametrize(("latency", "size"), [(120, 377), (220, 640), (300, 20_000), (300, 1111)])
 def test_pieces_tell_what_the_whole_tells(latency: float, size: int) -> None:
     whole = speak(VOICE, None, studio(), latency_ms=latency)
-    assert len(whole) == len(VOICE) // 640
+    assert len(whole) == -(-len(VOICE) // 640)
     assert far(pushed(SpeechStream(studio(), latency_ms=latency), VOICE, size), whole) < 1e-5
 
 
@@ -47,7 +47,7 @@ def test_published_networks_stream_as_well(size: int) -> None:
     whole = speak(VOICE, rest, published)
     assert whole.basis == "tiny"
     assert far(pushed(SpeechStream(published, rest=rest), VOICE, size), whole) < 1e-5
-    assert whole.expression.std(0).min() > 0.01
+    assert whole.expression.std(0).min() > 0.005
 
 
 @pytest.mark.parametrize(("latency", "frames"), [(120, 0), (240, 2), (250, 2), (260, 3), (480, 3)])

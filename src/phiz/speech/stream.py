@@ -31,7 +31,7 @@ from phiz.speech.lids import Blinks
 from phiz.speech.mouth_network import MouthNet
 from phiz.speech.sources import Source
 from phiz.speech.sway import Sway
-from phiz.speech.windows import FPS, RATE, WindowStream
+from phiz.speech.windows import FPS, FRAME, RATE, WindowStream
 
 WINDOW_MS = 132.5
 """From the beginning of a frame to the last sample of its window."""
@@ -160,9 +160,13 @@ class SpeechStream:
         return _free(motion)
 
     def finish(self) -> Motion:
-        """Return what is left when no more sound comes; the stream is used up."""
+        """Return what is left when no more sound comes; the stream is used up.
+
+        A last frame that the sound does not fill is filled with silence.
+        """
         with torch.inference_mode():
-            told = [self._told(self._windows.finish()), self._source.hearing.finish()]
+            told = [self._told(self._windows.push(torch.zeros(-self._samples % FRAME)))]
+            told += [self._told(self._windows.finish()), self._source.hearing.finish()]
             if self._head is not None:
                 self._poses.put(self._head.finish())
             rows = torch.cat([self._rows(one) for one in told])
