@@ -266,7 +266,7 @@ def test_a_signal_leaves_nothing_half_made(
     )
     _wait_for(lambda: any(p.suffix == ".mp4" and p.stat().st_size for p in tmp_path.iterdir()))
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in errors
     assert [p.name for p in tmp_path.iterdir() if p.suffix == ".mp4"] == []
