@@ -12,10 +12,23 @@ _HOMES = {
     "FaceCoeffs": "phiz.face.coeffs",
     "Motion": "phiz.face.coeffs",
     "PhizError": "phiz.errors",
+    "SpeechStream": "phiz.speech.stream",
+    "Studio": "phiz.studio",
+    "speak": "phiz.speech.speak",
 }
 """Where each public name lives. They load when first used, so that ``import phiz`` costs nothing."""
 
-__all__ = ["Camera", "Console", "FaceCoeffs", "Motion", "PhizError", "__version__"]
+__all__ = [
+    "Camera",
+    "Console",
+    "FaceCoeffs",
+    "Motion",
+    "PhizError",
+    "SpeechStream",
+    "Studio",
+    "__version__",
+    "speak",
+]
 
 
 def __getattr__(name: str) -> object:
