@@ -231,8 +231,10 @@ def test_a_closed_pipe_ends_quietly(repository: Path) -> None:
 
 
 SLOW_WRITER = """
+import signal
 import sys
 from phiz import cli
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background would hand it on as ignored
 cli.VERBS = {"slow": cli.Verb("slow:slow", "Write slowly.")}
 sys.argv = ["phiz", "slow"]
 sys.exit(cli.main())
