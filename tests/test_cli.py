@@ -234,7 +234,7 @@ SLOW_WRITER = """
 import signal
 import sys
 from phiz import cli
-signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background would hand it on as ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored
 cli.VERBS = {"slow": cli.Verb("slow:slow", "Write slowly.")}
 sys.argv = ["phiz", "slow"]
 sys.exit(cli.main())
