@@ -1,27 +1,18 @@
-"""Tiny talkers and tiny trainings of pose networks, shared by the tests of that trainer.
-
-python tests/pose_fixtures.py DIGESTS WORDS... trains as the words of a command line say, and leaves a digest
-of what this process has learned.
-"""
+"""Tiny talkers and tiny trainings of pose networks, shared by the tests of that trainer."""
 
 from __future__ import annotations
 
 import io
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from gan_fixtures import digest
 
 from phiz import options
 from phiz.console import Console
 from phiz.media import audio
-from phiz.speech.pose_network import PoseNet
 from phiz.train import pose
 from phiz.train.pose_config import TrainPoseConfig
-from phiz.train.ranks import Ranks
 from phiz.world.data import guide
 
 FRAMES = (14, 11)
@@ -59,29 +50,3 @@ def settings(data: Path, output: Path, words: str = "") -> TrainPoseConfig:
 def trained(config: TrainPoseConfig) -> Mapping[str, object]:
     """Train without a word; return what the verb returns."""
     return pose.train_pose(config, Console(quiet=True, errors=io.StringIO()))
-
-
-def main(digests: str, *words: str) -> None:
-    """Train, and leave a digest of the networks of this process beside those of others."""
-    kept: list[PoseNet] = []
-    begin = pose.beginner
-
-    def keeping(config: TrainPoseConfig) -> PoseNet:
-        kept.append(begin(config))
-        return kept[-1]
-
-    ranks: list[Ranks] = []
-    fit = pose.fit
-
-    def noting(config: TrainPoseConfig, data: Path, here: Ranks, console: Console) -> Mapping[str, object]:
-        ranks.append(here)
-        return fit(config, data, here, console)
-
-    pose.beginner, pose.fit = keeping, noting
-    trained(options.parse(TrainPoseConfig, words))
-    Path(f"{digests}-{ranks[0].rank}.json").write_text(json.dumps(digest(kept[0])))
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    main(*sys.argv[1:])

@@ -1,29 +1,18 @@
-"""Tiny voices and tiny trainings of networks that hear, shared by the tests of those trainers.
-
-python tests/speech_fixtures.py DIGESTS WORDS... trains as the words of a command line say, and leaves a
-digest of what this process has learned.
-"""
+"""Tiny voices and tiny trainings of networks that hear, shared by the tests of those trainers."""
 
 from __future__ import annotations
 
 import io
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from gan_fixtures import digest
 
 from phiz import options
 from phiz.console import Console
 from phiz.media import audio
-from phiz.speech.expression import ExpressionNet
-from phiz.speech.mouth_network import MouthNet
 from phiz.train import speech
-from phiz.train.ranks import Ranks
 from phiz.train.speech_config import TrainSpeechConfig
-from phiz.train.voice_sources import Voices
 from phiz.world.data import guide
 from phiz.world.data.writing import write_shards
 from phiz.world.voices.clips import SpokenClips
@@ -68,28 +57,3 @@ def settings(data: Path, output: Path, words: str = "") -> TrainSpeechConfig:
 def trained(config: TrainSpeechConfig) -> Mapping[str, object]:
     """Train without a word; return what the verb returns."""
     return speech.train_speech(config, QUIET)
-
-
-def main(digests: str, *words: str) -> None:
-    """Train, and leave a digest of the network of this process beside those of others."""
-    kept: list[MouthNet | ExpressionNet] = []
-    begin, fit = speech.beginner, speech.fit
-
-    def keeping(config: TrainSpeechConfig, voices: Voices) -> MouthNet | ExpressionNet:
-        kept.append(begin(config, voices))
-        return kept[-1]
-
-    ranks: list[Ranks] = []
-
-    def noting(config: TrainSpeechConfig, here: Ranks, console: Console) -> Mapping[str, object]:
-        ranks.append(here)
-        return fit(config, here, console)
-
-    speech.beginner, speech.fit = keeping, noting
-    trained(options.parse(TrainSpeechConfig, words))
-    Path(f"{digests}-{ranks[0].rank}.json").write_text(json.dumps(digest(kept[0])))
-
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    main(*sys.argv[1:])

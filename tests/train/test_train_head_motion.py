@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import head_motion_fixtures
 import pytest
 import torch
+import trainer_twins
 from gan_fixtures import assert_same, curve, newest
-from head_motion_fixtures import QUIET, command, settings, trained
+from head_motion_fixtures import QUIET, settings, trained
 from pose_fixtures import write_talkers
 from speech_fixtures import write_voices
 
-from phiz import checkpoint
 from phiz import trained as networks
 from phiz.errors import DataError, UsageError
 from phiz.speech import head_network
@@ -29,7 +23,7 @@ from phiz.train.head_motion_config import PRESETS, TrainHeadMotionConfig
 from phiz.train.head_motion_stream import open_speakers
 from phiz.world.voices import heads
 
-SOURCE = str(Path(checkpoint.__file__).parents[1])
+TRAINER = "phiz.train.head_motion:train_head_motion:TrainHeadMotionConfig:speech_head"
 FULL = "--steps 4 --snapshot-every 2 --keep 9"
 NAME = "speech_head.safetensors"
 
@@ -90,22 +84,8 @@ def test_a_training_that_was_cut_short_goes_on(voices: Path, whole: Path, tmp_pa
 
 
 def test_two_processes_have_the_same_network_at_the_end(voices: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    start = [sys.executable, head_motion_fixtures.__file__, str(tmp_path / "digests")]
-    start += command(voices, tmp_path / "run")
-    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    told = {**os.environ, **told, "PYTHONPATH": SOURCE}
-    both = [subprocess.Popen(start, env={**told, "RANK": k, "LOCAL_RANK": k}) for k in "01"]
-    try:
-        assert [process.wait(120) for process in both] == [0, 0]
-    finally:
-        for process in both:
-            process.kill()
-            process.wait()
-    ours, theirs = (json.loads((tmp_path / f"digests-{rank}.json").read_text()) for rank in (0, 1))
-    assert ours == theirs
+    trainer = trainer_twins.Trainer.named(TRAINER)
+    trainer_twins.assert_two_agree(trainer, ["--data", str(voices)], tmp_path)
     assert [(line.step, line.images) for line in monitor.read_lines(tmp_path / "run")] == [(1, 2), (2, 4)]
 
 

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import io
-import json
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
-import pose_fixtures
 import pytest
 import torch
+import trainer_twins
 from gan_fixtures import ALONE, assert_same, curve, newest
-from pose_fixtures import command, settings, trained, write_talkers
+from pose_fixtures import settings, trained, write_talkers
 
-from phiz import checkpoint
 from phiz.console import Console
 from phiz.errors import DataError, PhizError, UsageError
 from phiz.speech import expression, files, pose_network
@@ -26,7 +20,7 @@ from phiz.train import monitor, pose
 from phiz.train.pose_config import PRESETS, PUBLISHED, TrainPoseConfig
 from phiz.train.talkers import open_talkers
 
-SOURCE = str(Path(checkpoint.__file__).parents[1])
+TRAINER = "phiz.train.pose:train_pose:TrainPoseConfig:speech_pose"
 FULL = "--steps 4 --snapshot-every 2 --keep 9"
 
 
@@ -72,22 +66,8 @@ def test_a_training_in_pieces_is_the_same_as_one_in_one_piece(
 
 
 def test_two_processes_have_the_same_networks_at_the_end(talkers: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    start = [sys.executable, pose_fixtures.__file__, str(tmp_path / "digests")]
-    start += command(talkers, tmp_path / "run")
-    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    told = {**os.environ, **told, "PYTHONPATH": SOURCE}
-    both = [subprocess.Popen(start, env={**told, "RANK": k, "LOCAL_RANK": k}) for k in "01"]
-    try:
-        assert [process.wait(120) for process in both] == [0, 0]
-    finally:
-        for process in both:
-            process.kill()
-            process.wait()
-    ours, theirs = (json.loads((tmp_path / f"digests-{rank}.json").read_text()) for rank in (0, 1))
-    assert ours == theirs
+    trainer = trainer_twins.Trainer.named(TRAINER)
+    trainer_twins.assert_two_agree(trainer, ["--data", str(talkers)], tmp_path)
     assert [(line.step, line.images) for line in monitor.read_lines(tmp_path / "run")] == [(1, 4), (2, 8)]
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import speech_fixtures
 import torch
+import trainer_twins
 from gan_fixtures import assert_same, curve, newest
-from speech_fixtures import command, settings, trained, write_footage, write_voices
+from speech_fixtures import settings, trained, write_footage, write_voices
 
-from phiz import checkpoint
 from phiz import trained as networks
 from phiz.errors import DataError, UsageError
 from phiz.face.morphable import ARKIT_NAMES
@@ -27,7 +21,7 @@ from phiz.speech.sync_network import SyncNet
 from phiz.train import monitor, speech, voice_sources
 from phiz.train.speech_config import PRESETS, TrainSpeechConfig
 
-SOURCE = str(Path(checkpoint.__file__).parents[1])
+TRAINER = "phiz.train.speech:train_speech:TrainSpeechConfig:speech_mouth"
 FULL = "--steps 4 --snapshot-every 2 --keep 9"
 
 
@@ -80,22 +74,8 @@ def test_a_training_in_pieces_is_the_same_as_one_in_one_piece(
 
 
 def test_two_processes_have_the_same_networks_at_the_end(voices: Path, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = str(free.getsockname()[1])
-    start = [sys.executable, speech_fixtures.__file__, str(tmp_path / "digests")]
-    start += command(voices, tmp_path / "run")
-    told = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    told = {**os.environ, **told, "PYTHONPATH": SOURCE}
-    both = [subprocess.Popen(start, env={**told, "RANK": k, "LOCAL_RANK": k}) for k in "01"]
-    try:
-        assert [process.wait(120) for process in both] == [0, 0]
-    finally:
-        for process in both:
-            process.kill()
-            process.wait()
-    ours, theirs = (json.loads((tmp_path / f"digests-{rank}.json").read_text()) for rank in (0, 1))
-    assert ours == theirs
+    trainer = trainer_twins.Trainer.named(TRAINER)
+    trainer_twins.assert_two_agree(trainer, ["--data", str(voices)], tmp_path)
     assert [(line.step, line.images) for line in monitor.read_lines(tmp_path / "run")] == [(1, 2), (2, 4)]
 
 
