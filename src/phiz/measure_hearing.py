@@ -26,7 +26,7 @@ from phiz.face.morphable import ARKIT_NAMES
 from phiz.hearing_sheets import Example
 from phiz.metrics import sync
 from phiz.options import option
-from phiz.speech import files, mouth_network, sources, stream, sync_network, windows
+from phiz.speech import files, sources, stream, sync_network, windows
 from phiz.speech.mouth_network import MouthNet
 from phiz.speech.speak import speak
 from phiz.speech.sync_files import SYNC
@@ -227,7 +227,7 @@ def raw_of(network: MouthNet, heard: Float[Tensor, "t 1 80 16"], latency: float)
     """Return what the network alone says, as late as a stream of that latency."""
     rest = torch.zeros(network.config.modes)
     delay = sources.of_network(network, rest, _heard_frames(latency)).hearing.delay
-    whole = torch.cat([heard, mouth_network.silence(delay)])
+    whole = torch.cat([heard, windows.silence(delay)])
     said, _ = network(whole[None], torch.tensor([delay]))
     return Raw(
         expression=network.among_all(said.modes[0, delay:]),

@@ -8,7 +8,8 @@ import torch
 from phiz.speech import expression, hearing
 from phiz.speech.expression import ExpressionNet, express
 from phiz.speech.hearing import Hearing
-from phiz.speech.mouth_network import TINY, MouthConfig, MouthNet, silence
+from phiz.speech.mouth_network import TINY, MouthConfig, MouthNet
+from phiz.speech.windows import silence
 
 CONFIG = MouthConfig(basis="tiny", modes=4, told=(0, 2), sizes=TINY)
 

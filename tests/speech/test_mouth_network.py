@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from phiz.speech import mouth_network
-from phiz.speech.mouth_network import TINY, MouthConfig, MouthNet, moved_late, silence
+from phiz.speech.mouth_network import TINY, MouthConfig, MouthNet, moved_late
+from phiz.speech.windows import silence
 
 CONFIG = MouthConfig(basis="tiny", modes=5, told=(1, 3), names=tuple("abcde"), sizes=TINY)
 

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.speech.head_network import DEGREES, HeadConfig, HeadNet, Past, at_start, coloured
-from phiz.speech.windows import BANDS, FPS, ROWS
+from phiz.speech.windows import FPS, silence
 from phiz.trained import Kind
 
 HEAD = Kind(name="speech_head", config=HeadConfig, make=HeadNet, trainer="phiz train head-motion")
@@ -35,8 +35,6 @@ IN_SILENCE = 0.4
 """Share of the movement that is left where nobody talks."""
 WAKING, SETTLING = 1 - math.exp(-1 / (0.15 * FPS)), 1 - math.exp(-1 / (0.9 * FPS))
 """Shares of the way to that in each frame, and back."""
-SILENCE = -4.0
-"""A band in which nothing is heard."""
 
 
 class HeadStream:
@@ -85,7 +83,7 @@ class HeadStream:
 
     def finish(self) -> Float[Tensor, "n 6"]:
         """Return the last frames: what comes after them is silence. The stream is used up."""
-        return self.push(torch.full((self.delay, 1, BANDS, ROWS), SILENCE))
+        return self.push(silence(self.delay))
 
     def _calmed(self, talking: Float[Tensor, " t"]) -> Float[Tensor, " t"]:
         """Return what share of its movement a head is left: all in talk, little some time after it."""

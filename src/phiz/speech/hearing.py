@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.speech.expression import ExpressionNet, Feedback
-from phiz.speech.mouth_network import MouthNet, Past, silence
+from phiz.speech.mouth_network import MouthNet, Past
+from phiz.speech.windows import silence
 
 LOUD, STEEP = -2.3, 3.0
 """How loud all bands of a window are together where a voice begins, and how sharp that border is."""

@@ -29,8 +29,6 @@ AT_ONCE = 64
 """Windows a batch where nothing is learned: what is between two convolutions stays in the cache."""
 FEW = 8
 """Rows up to which products of matrices are faster than a convolution."""
-SILENCE = -4.0
-"""A band in which nothing is heard."""
 
 
 HEARD = (
@@ -213,11 +211,6 @@ class MouthNet(nn.Module):
         whole = modes.new_zeros(*modes.shape[:-1], self.config.modes)
         whole[..., list(self.config.told)] = modes.clamp(0, 1) if self.config.is_weights else modes
         return whole
-
-
-def silence(frames: int) -> Float[Tensor, "t 1 80 16"]:
-    """Return windows in which nothing is heard."""
-    return torch.full((frames, 1, BANDS, ROWS), SILENCE)
 
 
 def moved_late(values: Num[Tensor, "b t ..."], delay: Sequence[int]) -> Num[Tensor, "b t ..."]:

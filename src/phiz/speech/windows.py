@@ -132,6 +132,11 @@ def idle(frames: int) -> Float[Tensor, "t 1 80 16"]:
     return torch.zeros(frames, 1, BANDS, ROWS)
 
 
+def silence(frames: int) -> Float[Tensor, "t 1 80 16"]:
+    """Return windows in which nothing is heard."""
+    return torch.full((frames, 1, BANDS, ROWS), -RANGE)
+
+
 class WindowStream:
     """Windows of a sound that arrives in pieces: all together, bit by bit those of `of_waveform`.
 
