@@ -20,8 +20,9 @@ from phiz.errors import DataError, MediaError
 from phiz.face.points import MIRROR_68
 from phiz.media import image
 from phiz.train.picture_archives import is_shards
-from phiz.world.data import tars
-from phiz.world.data.writing import Index, read_index
+from phiz.world.data import shard_samples
+from phiz.world.data.shard_samples import ShardSamples
+from phiz.world.data.writing import Index
 
 NEEDED = frozenset({"jpg", "alpha.png", "json"})
 
@@ -54,16 +55,8 @@ class PeopleShards:
         """Return a person; raise a `MediaError` where this one cannot be read, though others may."""
         if number in self._known:
             return self._known[number]
-        place = number // self.index.per_shard
-        path = self.folder / self.index.shards[place].name
-        try:
-            if place not in self._tables:
-                self._tables[place] = tars.samples_of(path)
-            with path.open("rb") as file:
-                files = tars.read_sample(file, self._tables[place].get(number, {}))
-        except OSError as error:
-            raise MediaError(f"cannot read {path}: {error.strerror}. Write the data set again.") from error
-        if files is None or not files.keys() >= NEEDED:
+        files = self._samples.files(number)
+        if not files.keys() >= NEEDED:
             raise MediaError(f"{self.name(number)} is damaged. Write the data set again; the rest is kept.")
         found = unpacked(files, self.name(number))
         if len(self._known) < self.remembered:
@@ -74,8 +67,8 @@ class PeopleShards:
         return {"folder": self.folder, "index": self.index, "remembered": self.remembered}
 
     @cached_property
-    def _tables(self) -> dict[int, dict[int, dict[str, tars.Member]]]:
-        return {}
+    def _samples(self) -> ShardSamples:
+        return ShardSamples(folder=self.folder, index=self.index)
 
     @cached_property
     def _known(self) -> dict[int, Person]:
@@ -86,13 +79,7 @@ def open_people(folder: Path, *, remembered: int = 0) -> PeopleShards:
     """Return the people in a folder of shards."""
     if not folder.is_dir() or not is_shards(folder):
         raise DataError(f"there are no shards in {folder}. Make some: phiz world shards -o {folder}")
-    index = read_index(folder)
-    there = sum(shard.count for shard in index.shards)
-    if there < index.count:
-        raise DataError(
-            f"{folder} is not finished: {there} of {index.count} samples are there. "
-            "Run the command that makes it again; it goes on where it stopped."
-        )
+    index = shard_samples.finished(folder)
     return PeopleShards(folder=folder, index=index, remembered=remembered)
 
 

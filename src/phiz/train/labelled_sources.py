@@ -24,9 +24,10 @@ from phiz.face.parse import CLASSES_19
 from phiz.media import image
 from phiz.train.picture_archives import is_shards
 from phiz.train.sitters import are_portraits
-from phiz.world.data import tars
+from phiz.world.data import shard_samples
 from phiz.world.data.portraits import read_portraits
-from phiz.world.data.writing import Index, read_index
+from phiz.world.data.shard_samples import ShardSamples
+from phiz.world.data.writing import Index
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -125,16 +126,8 @@ class ShardLabels:
         return f"sample {number} of {self.folder}"
 
     def read(self, number: int) -> Labelled:
-        place = number // self.index.per_shard
-        path = self.folder / self.index.shards[place].name
-        try:
-            if place not in self._tables:
-                self._tables[place] = tars.samples_of(path)
-            with path.open("rb") as file:
-                files = tars.read_sample(file, self._tables[place].get(number, {}))
-        except OSError as error:
-            raise MediaError(f"cannot read {path}: {error.strerror}. Write the data set again.") from error
-        if files is None or not {"jpg", "labels.png", "alpha.png"} <= files.keys():
+        files = self._samples.files(number)
+        if not {"jpg", "labels.png", "alpha.png"} <= files.keys():
             raise MediaError(f"{self.name(number)} is damaged. Write the data set again; the rest is kept.")
         shown = image.to_bytes(image.decode(files["jpg"], name=self.name(number)))
         levels = (_levels(files[f"{part}.png"], self.name(number)) for part in ("labels", "alpha"))
@@ -144,8 +137,8 @@ class ShardLabels:
         return {"folder": self.folder, "index": self.index}
 
     @cached_property
-    def _tables(self) -> dict[int, dict[int, dict[str, tars.Member]]]:
-        return {}
+    def _samples(self) -> ShardSamples:
+        return ShardSamples(folder=self.folder, index=self.index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,13 +218,7 @@ def check_classes(found: Labelled, classes: int, name: str) -> None:
 
 
 def _open_shards(folder: Path) -> ShardLabels:
-    index = read_index(folder)
-    there = sum(shard.count for shard in index.shards)
-    if there < index.count:
-        raise DataError(
-            f"{folder} is not finished: {there} of {index.count} samples are there. "
-            "Run the command that makes it again; it goes on where it stopped."
-        )
+    index = shard_samples.finished(folder)
     return ShardLabels(folder=folder, index=index)
 
 

@@ -31,8 +31,8 @@ from phiz.train.picture_sources import (
     no_labels,
     pack_names,
 )
-from phiz.world.data import tars
-from phiz.world.data.writing import INDEX, read_index
+from phiz.world.data import shard_samples, tars
+from phiz.world.data.writing import INDEX
 
 IN_TARS = ("jpg", "jpeg", "png", "webp")
 """Suffixes of pictures in tars; of several with the same name the first of these counts."""
@@ -117,13 +117,7 @@ def open_tars(paths: Sequence[Path], *, use_labels: bool) -> ArchiveSource:
 
 def open_shards(folder: Path, *, use_labels: bool) -> ArchiveSource:
     """Return the pictures in shards that phiz wrote, by their numbers; damage is found by their checksums."""
-    index = read_index(folder)
-    there = sum(shard.count for shard in index.shards)
-    if there < index.count:
-        raise DataError(
-            f"{folder} is not finished: {there} of {index.count} samples are there. "
-            "Run the command that makes it again; it goes on where it stopped."
-        )
+    index = shard_samples.finished(folder)
     if use_labels:
         raise DataError(f"{folder} holds rendered people, who have no labels. Use no labels.")
     paths = tuple(folder / shard.name for shard in index.shards)

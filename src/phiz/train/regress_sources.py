@@ -27,8 +27,9 @@ from phiz.graphics.camera import Camera
 from phiz.media import image
 from phiz.train import picture_sources
 from phiz.train.picture_archives import is_shards
-from phiz.world.data import layout, tars
-from phiz.world.data.writing import Index, read_index
+from phiz.world.data import layout, shard_samples
+from phiz.world.data.shard_samples import ShardSamples
+from phiz.world.data.writing import Index
 from phiz.world.surface import Label
 
 SKIN_SUFFIX, SKIN_FOLDER = ".skin.png", "skin"
@@ -90,7 +91,7 @@ class WorldPortraits:
         return f"sample {number} of {self.folder}"
 
     def read(self, number: int) -> Portrait:
-        files = self._files(number)
+        files = self._samples.files(number)
         if not set(PARTS) <= files.keys():
             raise MediaError(f"{self.name(number)} is damaged. Write the data set again; the rest is kept.")
         face, camera, facts = layout.decode_facts(files)
@@ -106,23 +107,12 @@ class WorldPortraits:
             seen=picture_from_figure(face, camera, *shown.shape[:2]),
         )
 
-    def _files(self, number: int) -> Mapping[str, bytes]:
-        place = number // self.index.per_shard
-        path = self.folder / self.index.shards[place].name
-        try:
-            if place not in self._tables:
-                self._tables[place] = tars.samples_of(path)
-            with path.open("rb") as file:
-                return tars.read_sample(file, self._tables[place].get(number, {})) or {}
-        except OSError as error:
-            raise MediaError(f"cannot read {path}: {error.strerror}. Write the data set again.") from error
-
     def __getstate__(self) -> Mapping[str, object]:
         return {"folder": self.folder, "index": self.index}
 
     @cached_property
-    def _tables(self) -> dict[int, dict[int, dict[str, tars.Member]]]:
-        return {}
+    def _samples(self) -> ShardSamples:
+        return ShardSamples(folder=self.folder, index=self.index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,13 +174,7 @@ def open_world(folder: Path) -> WorldPortraits:
         raise DataError(
             f"{folder} holds no rendered people. Make some: phiz world shards -o {folder} --count 20000"
         )
-    index = read_index(folder)
-    there = sum(shard.count for shard in index.shards)
-    if there < index.count:
-        raise DataError(
-            f"{folder} is not finished: {there} of {index.count} samples are there. "
-            "Run the command that makes it again; it goes on where it stopped."
-        )
+    index = shard_samples.finished(folder)
     return WorldPortraits(folder=folder, index=index)
 
 

@@ -17,8 +17,9 @@ from phiz.errors import DataError, MediaError
 from phiz.face.morphable import ARKIT_NAMES
 from phiz.speech import windows
 from phiz.train import talkers
-from phiz.world.data import tars
-from phiz.world.data.writing import INDEX, Index, read_index
+from phiz.world.data import shard_samples
+from phiz.world.data.shard_samples import ShardSamples
+from phiz.world.data.writing import INDEX, Index
 from phiz.world.voices import clips
 
 BUILT_IN_BASIS = "phiz"
@@ -82,16 +83,8 @@ class ClipShards:
 
     def clip(self, number: int) -> clips.Clip:
         """Return a clip."""
-        place = number // self.index.per_shard
-        path = self.folder / self.index.shards[place].name
-        try:
-            if place not in self._tables:
-                self._tables[place] = tars.samples_of(path)
-            with path.open("rb") as file:
-                found = tars.read_sample(file, self._tables[place].get(number, {}))
-        except OSError as error:
-            raise MediaError(f"cannot read {path}: {error.strerror}. Write the data set again.") from error
-        if found is None:
+        found = self._samples.files(number)
+        if not found:
             raise MediaError(f"clip {number} of {self.folder} is damaged. Write the data set again.")
         return clips.decode(found)
 
@@ -108,8 +101,8 @@ class ClipShards:
         return {name: getattr(self, name) for name in ("folder", "index", "basis", "names", "modes")}
 
     @cached_property
-    def _tables(self) -> dict[int, dict[int, dict[str, tars.Member]]]:
-        return {}
+    def _samples(self) -> ShardSamples:
+        return ShardSamples(folder=self.folder, index=self.index)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,13 +184,7 @@ def open_voices(folders: Sequence[Path], *, frames: int) -> Voices:
 
 def _open(folder: Path, frames: int) -> Voices:
     if (folder / INDEX).is_file():
-        index = read_index(folder)
-        there = sum(shard.count for shard in index.shards)
-        if there < index.count:
-            raise DataError(
-                f"{folder} is not finished: {there} of {index.count} clips are there. "
-                "Run the command that makes it again; it goes on where it stopped."
-            )
+        index = shard_samples.finished(folder, what="clips")
         if index.recipe.get("kind") != "voices":
             raise DataError(f"{folder} holds no voices. Make some: phiz world voices -o voices --hours 10")
         return ClipShards(folder=folder, index=index)

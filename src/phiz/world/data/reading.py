@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from phiz.errors import DataError
 from phiz.world.data import tars
-from phiz.world.data.writing import Index, read_index
+from phiz.world.data.shard_samples import finished
+from phiz.world.data.writing import Index
 
 TABLES = 64
 """Shards whose tables of contents stay in memory: more than any sensible `mix`."""
@@ -71,8 +72,7 @@ def read_shards(
     readers, turn = world * of_workers, rank * of_workers + worker
     if not (0 <= rank < world and 0 <= worker < of_workers and mix >= 0):
         raise ValueError(f"no rank {rank} of {world}, worker {worker} of {of_workers}, or a negative mix")
-    index = read_index(folder)
-    _refuse_unfinished(folder, index)
+    index = finished(folder)
     if not 0 <= seen <= index.count:
         raise ValueError(f"an epoch has {index.count} samples; {seen} cannot have been seen")
     tally = tally if tally is not None else Tally()
@@ -128,12 +128,3 @@ def _read(
             continue
         tally.read += 1
         yield Sample(number, files)
-
-
-def _refuse_unfinished(folder: Path, index: Index) -> None:
-    there = sum(shard.count for shard in index.shards)
-    if there < index.count:
-        raise DataError(
-            f"{folder} is not finished: {there} of {index.count} samples are there. "
-            "Run the command that makes it again; it goes on where it stopped."
-        )
