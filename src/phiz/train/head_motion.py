@@ -8,7 +8,6 @@ learns how heads may move, not how they move on average.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -23,7 +22,7 @@ from phiz.errors import UsageError
 from phiz.layers import ema
 from phiz.speech.head_motion import BEFORE, HEAD
 from phiz.speech.head_network import HeadConfig, HeadNet, Heard, at_start, coloured
-from phiz.train import head_motion_losses, head_motion_stream, ranks, voice_changes
+from phiz.train import head_motion_losses, head_motion_stream, ranks, rates, voice_changes
 from phiz.train.head_motion_config import TrainHeadMotionConfig
 from phiz.train.head_motion_stream import DRAWS, HeadBatch, Speakers, lateness
 from phiz.train.ordered_stream import Order, OrderedStream
@@ -188,7 +187,6 @@ def drawn(
 
 def rate_at(config: TrainHeadMotionConfig, step: int) -> float:
     """Return the learning rate of a step: it rises along a line, stays, and falls along half a cosine."""
-    rising = min((step + 1) / max(config.warm_steps, 1), 1.0)
-    cooling = max(round(config.cool_share * config.steps), 1)
-    left = min((config.steps - step) / cooling, 1.0)
-    return config.rate * rising * 0.5 * (1 - math.cos(math.pi * max(left, 0.0)))
+    return rates.rise_stay_and_fall(
+        config.rate, step, config.steps, warm=config.warm_steps, cool_share=config.cool_share
+    )

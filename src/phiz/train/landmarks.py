@@ -8,7 +8,6 @@ what can.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,7 +26,7 @@ from phiz.face.landmarks import SPARSE, LandmarkNet
 from phiz.face.network_files import LANDMARKS
 from phiz.layers import ema, residual
 from phiz.media import image
-from phiz.train import landmarks_watch, marked_people, ranks
+from phiz.train import landmarks_watch, marked_people, ranks, rates
 from phiz.train.landmarks_config import TrainLandmarksConfig
 from phiz.train.marked_people import Example, MarkedPeople
 from phiz.train.ordered_stream import Damaged, Order, OrderedStream, Reader
@@ -211,10 +210,7 @@ def optimiser_of(config: TrainLandmarksConfig, network: LandmarkNet) -> torch.op
 
 def rate_at(config: TrainLandmarksConfig, step: int) -> float:
     """Return the learning rate of a step: it rises along a line, then falls along a cosine."""
-    if step < config.warm_steps:
-        return config.rate * (step + 1) / config.warm_steps
-    share = (step - config.warm_steps) / max(config.steps - config.warm_steps, 1)
-    return config.rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+    return rates.rise_and_fall(config.rate, step, config.steps, warm=config.warm_steps)
 
 
 def kept(config: TrainLandmarksConfig, images: int) -> float:

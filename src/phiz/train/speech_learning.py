@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +13,7 @@ from phiz.speech.encoder import heard
 from phiz.speech.expression import ExpressionNet
 from phiz.speech.mouth_network import MouthNet
 from phiz.speech.sync_network import SyncNet
-from phiz.train import ranks, speech_losses
+from phiz.train import ranks, rates, speech_losses
 from phiz.train.ranks import Ranks
 from phiz.train.speech_config import TrainSpeechConfig
 from phiz.train.speech_stream import SpeechBatch
@@ -144,7 +143,6 @@ def moved(batch: SpeechBatch, device: torch.device) -> SpeechBatch:
 
 def rate_at(config: TrainSpeechConfig, step: int) -> float:
     """Return the learning rate of a step: it rises along a line, stays, and falls along half a cosine."""
-    rising = min((step + 1) / max(config.warm_steps, 1), 1.0)
-    cooling = max(round(config.cool_share * config.steps), 1)
-    left = min((config.steps - step) / cooling, 1.0)
-    return config.rate * rising * 0.5 * (1 - math.cos(math.pi * max(left, 0.0)))
+    return rates.rise_stay_and_fall(
+        config.rate, step, config.steps, warm=config.warm_steps, cool_share=config.cool_share
+    )

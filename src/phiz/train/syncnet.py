@@ -24,7 +24,7 @@ from phiz.metrics import sync as measures
 from phiz.speech import sync_files, windows
 from phiz.speech.sync_files import SYNC
 from phiz.speech.sync_network import SyncNet
-from phiz.train import ranks, state, syncnet_stream
+from phiz.train import ranks, rates, state, syncnet_stream
 from phiz.train.ordered_stream import Order, OrderedStream
 from phiz.train.ranks import Ranks
 from phiz.train.run import Run, Stateful, run_config
@@ -189,10 +189,7 @@ def learn(
 
 def rate_at(config: TrainSyncnetConfig, step: int) -> float:
     """Return the learning rate of a step: it rises along a line, then falls along a cosine."""
-    if step < config.warm_steps:
-        return config.rate * (step + 1) / config.warm_steps
-    share = (step - config.warm_steps) / max(config.steps - config.warm_steps, 1)
-    return config.rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+    return rates.rise_and_fall(config.rate, step, config.steps, warm=config.warm_steps)
 
 
 def kept(config: TrainSyncnetConfig, images: int) -> float:
