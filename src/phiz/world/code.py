@@ -147,6 +147,26 @@ def encode(
     return torch.from_numpy(np.concatenate([*continuous, *chosen]).astype(np.float32))
 
 
+def with_expression(
+    code: Float[Tensor, " n"],
+    expression: Float[Tensor, " e"],
+    head: MorphableModel,
+    styles: tuple[str, ...],
+) -> Float[Tensor, " n"]:
+    """Return the code of the same portrait with another expression, and eyes that look straight ahead."""
+    layout = code_layout(head, styles)
+    numbers = _components(head.expression_names, expression.double().numpy())
+    out = code.clone()
+    out[layout.where("expression")] = torch.from_numpy(numbers).to(code)
+    out[layout.where("gaze")] = 0
+    return out
+
+
+def identity_of(layout: CodeLayout, code: Float[Tensor, " n"]) -> Float[Tensor, " i"]:
+    """Return the head model's identity that a code stands for."""
+    return code[layout.where("identity")] * IDENTITY_SPREAD
+
+
 def decode_categories(layout: CodeLayout, code: Float[Tensor, " n"]) -> dict[str, str]:
     """Return the kinds that a code names: hair style, beard, glasses, hat, clothing, earrings, cut."""
     shown = code + layout.bias()

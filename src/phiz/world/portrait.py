@@ -73,11 +73,16 @@ class Portrait:
 
 
 def generator_from_world(person: Person, head: MorphableModel) -> Float[Tensor, "4 4"]:
-    """Return where a person's head (at the origin of the world, not turned) lies in the generator.
+    """Return where a person's head (at the origin of the world, not turned) lies in the generator."""
+    return generator_from_head(person.identity, head)
+
+
+def generator_from_head(identity: Float[Tensor, " i"], head: MorphableModel) -> Float[Tensor, "4 4"]:
+    """Return where a head of this identity lies in the generator.
 
     The generator's origin is the point midway between the eyes, a little below and behind them.
     """
-    points = resting.vertices(head, person.identity) * head.metres_per_unit
+    points = resting.vertices(head, identity) * head.metres_per_unit
     left, right = (points[numbers] for numbers in _eyeballs(cast(Hashable, head)))
     middle = (left.mean(dim=0) + right.mean(dim=0)) / 2
     front = (left[:, 2].max() + right[:, 2].max()) / 2

@@ -1,0 +1,1 @@
+"""A motion applied to an avatar, frame by frame."""

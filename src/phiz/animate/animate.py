@@ -1,0 +1,104 @@
+"""A person and a motion make frames.
+
+    for frame in animate(someone, motion, studio):
+        ...                                          # (3, h, w) in [-1, 1]
+
+A `Stage` is set once for a person: what depends on them alone is made there. Each frame then asks the field only
+where the head is, at places that its moved surface says, and draws what shows between the lips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from phiz.animate import acting
+from phiz.animate.lipaint_network import LipaintNet
+from phiz.animate.mouth import Mouth
+from phiz.avatar.avatar import Avatar
+from phiz.avatar.rig import Rig
+from phiz.face import models
+from phiz.face.coeffs import Motion
+from phiz.face.morphable import MorphableModel
+from phiz.generator.generator import Prepared
+from phiz.generator.volume import Plan
+from phiz.graphics.camera import Camera
+
+MouthKind = Literal["head", "lipaint", "none"]
+
+
+@runtime_checkable
+class Networks(Protocol):
+    """What drawing may ask of a studio."""
+
+    @property
+    def lipaint(self) -> LipaintNet | None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How frames are drawn."""
+
+    mouth: MouthKind = "head"
+    """What shows between the lips: the head model's teeth and tongue, what the network paints, or nothing."""
+    batch: int = 4
+    """Frames drawn together."""
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise ValueError("--batch must be positive")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A person, ready to be drawn: everything that no motion changes."""
+
+    avatar: Avatar
+    head: MorphableModel
+    rig: Rig
+    mouth: Mouth
+    person: Prepared
+    look: Look
+
+    @staticmethod
+    @torch.no_grad()
+    def of(avatar: Avatar, look: Look | None = None) -> Stage:
+        """Return the stage of a person."""
+        head = models.open_model(avatar.head)
+        rig = Rig.of(avatar, head)
+        return Stage(
+            avatar=avatar,
+            head=head,
+            rig=rig,
+            mouth=Mouth.of(rig),
+            person=avatar.prepare(),
+            look=look or Look(),
+        )
+
+    @torch.no_grad()
+    def draw(self, motion: Motion, camera: Camera | None = None) -> Float[Tensor, "t 3 h w"]:
+        """Return the frames of a short motion, all at once; `camera` looks on instead of the person's own."""
+        generator, avatar = self.avatar.generator, self.avatar
+        moved = self.rig.vertices(acting.faces(avatar.rest, motion, self.head))
+        camera = acting.camera_of(camera or avatar.camera, motion, self.head, avatar.generator_from_head)
+        seen = self.rig.seen(camera, moved, generator.config.volume_resolution)
+        plan = Plan(background_camera=avatar.camera)
+        image = generator.render(self.person, camera, warp=seen.warp, plan=plan).image
+        if self.look.mouth == "head":
+            image = self.mouth.painted(image, camera, moved)
+        return image.clamp(-1, 1)
+
+
+def animate(
+    avatar: Avatar, motion: Motion, studio: Networks | None = None, look: Look | None = None
+) -> Iterator[Float[Tensor, "3 h w"]]:
+    """Yield the frames of a person who moves like this."""
+    stage = Stage.of(avatar, look)
+    motion = acting.fitting(motion, stage.head)
+    for start in range(0, len(motion), stage.look.batch):
+        yield from stage.draw(motion[start : start + stage.look.batch])

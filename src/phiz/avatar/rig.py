@@ -1,0 +1,166 @@
+"""The head in the field: how the surface of a head that moves moves the space around it.
+
+    rig = Rig.of(avatar, head)
+    seen = rig.seen(camera, rig.vertices(face), 64)      # what the rays of 64 x 64 pixels meet
+    picture = generator.render(person, camera, warp=seen.warp)
+
+A ray of the camera meets the *moved* head at a point of one of its triangles. Where that point lay when
+the face was at rest is known to the last digit; there the still field has to be asked. This is a true
+inverse of the motion, in three dimensions, from any camera: of two lips that touch, each pixel knows
+which one it shows, so nothing bleeds across the slit between them, nor from a lid to the eye under it.
+Beside the head the displacement fades, along the ray it fades before and behind the surface; hair,
+shoulders and what is far away stay where they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional
+
+from phiz.avatar.avatar import Avatar
+from phiz.face.coeffs import FaceCoeffs
+from phiz.face.morphable import MorphableModel, Part
+from phiz.generator.volume import Stage
+from phiz.graphics import camera as cameras
+from phiz.graphics import frames, raster
+from phiz.graphics.camera import Camera
+
+INSIDE: tuple[Part, ...] = (Part.MOUTH, Part.UPPER_TEETH, Part.LOWER_TEETH, Part.TONGUE)
+"""What shows between open lips; no field at rest knows it."""
+REACH, FADE = 0.025, 0.03
+"""Metres before and behind the surface within which space moves with it, and over which that fades."""
+BESIDE = 0.010
+"""Metres beside the head over which its motion fades, as a standard deviation."""
+SPREADS = 3.0
+"""Standard deviations after which a blur ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What the rays of a picture meet of a head that moved; `warp` is what a generator takes."""
+
+    shift: Float[Tensor, "b r 3"]
+    """From where a ray meets the head to where that point is at rest."""
+    depth: Float[Tensor, "b r"]
+    """Where along the camera's axis it meets it; where it does not, about as near as beside."""
+    strength: Float[Tensor, "b r"]
+    """1 on the head, falling to 0 beside it."""
+    inside: Float[Tensor, "b h w"]
+    """1 where the inside of the mouth shows."""
+    camera: Camera
+    reach: float
+    """`REACH` and `FADE` in units of the generator."""
+    fade: float
+
+    def warp(self, points: Float[Tensor, "b n 3"], stage: Stage) -> Float[Tensor, "b n 3"]:
+        """Return where in the still field to look for what is at these points, rays one after the other."""
+        b, rays = self.strength.shape
+        by_ray = points.expand(b, -1, -1).reshape(b, rays, -1, 3)
+        forward = -self.camera.world_from_camera[:, :3, 2].expand(b, -1)
+        along = torch.einsum("brsc,bc->brs", by_ray, forward)
+        start = (self.camera.position * -self.camera.world_from_camera[:, :3, 2]).sum(-1)
+        away = (along - start[:, None, None] - self.depth[..., None]).abs()
+        held = ((self.reach + self.fade - away) / self.fade).clamp(0, 1) * self.strength[..., None]
+        return (by_ray + held[..., None] * self.shift[:, :, None]).reshape(b, -1, 3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rig:
+    """A person's head, tied to the field that draws them."""
+
+    head: MorphableModel
+    rest: FaceCoeffs
+    generator_from_head: Float[Tensor, "4 4"]
+    still: Float[Tensor, "v 3"]
+    """The surface at rest, in the generator's frame."""
+    is_inside: Bool[Tensor, " f"]
+    """Of each triangle, whether it belongs to the inside of the mouth."""
+
+    @staticmethod
+    @torch.no_grad()
+    def of(avatar: Avatar, head: MorphableModel) -> Rig:
+        """Return the rig of a person with the head model that they were made with."""
+        matrix = scaled(avatar.generator_from_head, head)
+        return Rig(
+            head=head,
+            rest=avatar.rest,
+            generator_from_head=matrix,
+            still=frames.transform(matrix, head.vertices(avatar.rest))[0],
+            is_inside=torch.isin(head.parts, torch.tensor([int(part) for part in INSIDE])),
+        )
+
+    @property
+    def unit(self) -> float:
+        """Return how many units of the generator a metre is."""
+        return float(frames.scale_of(self.generator_from_head)) / self.head.metres_per_unit
+
+    def vertices(self, face: FaceCoeffs) -> Float[Tensor, "b v 3"]:
+        """Return surfaces in the generator's frame, as the neck turns them."""
+        return frames.transform(self.generator_from_head, self.head.vertices(face))
+
+    def seen(self, camera: Camera, moved: Float[Tensor, "b v 3"], size: int) -> Seen:
+        """Return what the rays through the pixels of a square picture meet."""
+        count = max(len(moved), camera.batch)
+        screens = cameras.to_screen(camera, moved, size, size).expand(count, -1, -1)
+        hits = raster.rasterise_batch(screens, self.head.triangles, size, size, cull=True)
+        back = raster.interpolate((self.still - moved).expand(count, -1, -1), self.head.triangles, hits)
+        covered = hits.covered
+        inside = covered & self.is_inside[hits.triangle.clamp(min=0).long()]
+        known = (covered & ~inside).to(back.dtype)
+        layers = torch.cat([back, torch.nan_to_num(hits.depth, posinf=0.0)[..., None]], dim=-1)
+        spread = BESIDE * self.unit * pixels_per_unit(camera, size)
+        values, strength = spread_out(layers.permute(0, 3, 1, 2), known[:, None], spread)
+        values = values.flatten(2).transpose(1, 2)
+        return Seen(
+            shift=values[..., :3],
+            depth=values[..., 3],
+            strength=strength.flatten(1),
+            inside=inside.to(back.dtype),
+            camera=camera,
+            reach=REACH * self.unit,
+            fade=FADE * self.unit,
+        )
+
+
+def scaled(generator_from_head: Float[Tensor, "4 4"], head: MorphableModel) -> Float[Tensor, "4 4"]:
+    """Return the matrix for a head model's own unit instead of metres."""
+    scale = generator_from_head.new_tensor([head.metres_per_unit] * 3 + [1.0])
+    return generator_from_head * scale
+
+
+def pixels_per_unit(camera: Camera, size: int) -> float:
+    """Return how many pixels a unit of length spans at the distance of the scene's middle."""
+    distance = float(camera.position[0].norm())
+    return float(camera.intrinsics[0, 0, 0]) * size / 2 / distance
+
+
+def spread_out(
+    values: Float[Tensor, "b c h w"], known: Float[Tensor, "b 1 h w"], spread: float
+) -> tuple[Float[Tensor, "b c h w"], Float[Tensor, "b 1 h w"]]:
+    """Return values beyond where they are known, as they are near by, and how near that is: 1 to 0.
+
+    `spread` is the standard deviation of a blur in pixels.
+    """
+    both = blurred(torch.cat([values * known, known], dim=1), spread)
+    share = both[:, -1:]
+    near = both[:, :-1] / share.clamp(min=1e-6)
+    is_known = known > 0
+    strength = torch.where(is_known, torch.ones_like(share), (2 * share).clamp(max=1))
+    return torch.where(is_known, values, near), strength
+
+
+def blurred(values: Float[Tensor, "b c h w"], spread: float) -> Float[Tensor, "b c h w"]:
+    """Return maps blurred by a Gaussian of a standard deviation in pixels; beyond the edges is nothing."""
+    radius = max(math.ceil(SPREADS * spread), 1)
+    steps = torch.arange(-radius, radius + 1, dtype=values.dtype, device=values.device)
+    kernel = torch.softmax(-0.5 * (steps / max(spread, 1e-3)).square(), dim=0)
+    channels = values.shape[1]
+    row = kernel.expand(channels, 1, 1, -1)
+    across = functional.conv2d(values, row, padding=(0, radius), groups=channels)
+    return functional.conv2d(across, row.transpose(2, 3), padding=(radius, 0), groups=channels)
