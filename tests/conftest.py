@@ -34,7 +34,7 @@ torch.set_num_threads(1)
 hypothesis.settings.register_profile("phiz", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("phiz")
 
-pytest_plugins = ["head_fixtures"]
+pytest_plugins = ["head_fixtures", "avatar_fixtures"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,8 +3,9 @@
     for frame in animate(someone, motion, studio):
         ...                                          # (3, h, w) in [-1, 1]
 
-A `Stage` is set once for a person: what depends on them alone is made there. Each frame then asks the field only
-where the head is, at places that its moved surface says, and draws what shows between the lips.
+A `Stage` is set once for a person: what depends on them alone is made there. For each frame the camera goes
+where the head's pose puts it, the field is asked where the moved surface says, and what shows between the
+lips is drawn.
 """
 
 from __future__ import annotations

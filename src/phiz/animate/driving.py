@@ -41,7 +41,7 @@ class Driver:
 
 
 def motion_of(path: Path, console: Console | None = None) -> Driver:
-    """Return how somebody moves: in a video, in a folder of frames, or in a motion that was written before."""
+    """Return how somebody moves: in a video, a folder of frames, or a motion that was written before."""
     console = console or Console(quiet=True)
     if not path.exists():
         raise MediaError(f"there is nothing at {path}. Check the name and the folder.")

@@ -1,8 +1,8 @@
 """What shows between open lips: the head's own teeth, gums and tongue, drawn into the picture.
 
-No still picture of a shut mouth knows them. The head model does, where they are and which way they face; its
-inner parts are drawn as triangles, lit by the person's light, darker the further behind the lips they lie, and laid
-over the picture exactly where the rig says that one looks into the mouth.
+No still picture of a shut mouth knows them. The head model does: where they are and which way they face. Its
+inner parts are drawn as triangles, lit by the person's light, darker the further behind the lips they lie,
+and laid over the picture exactly where one looks into the mouth.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TONGUE = (0.68, 0.42, 0.40)
 DEEP = (0.16, 0.06, 0.055)
 """Own colours of the inside, sRGB in [0, 1]; the last is what every colour becomes deep in the throat."""
 FADE, TOOTH_FADE = 0.035, 0.060
-"""Light falls to 1/e this far behind the lips, in metres; teeth, which are smooth and pale, keep more of it."""
+"""Light falls to 1/e this far behind the lips, in metres; pale and smooth teeth keep more of it."""
 FINER = 2
 """Pixels drawn for one of the picture, across."""
 ROUND = 0.12
@@ -65,7 +65,7 @@ class Mouth:
         camera: Camera,
         moved: Float[Tensor, "b v 3"],
     ) -> Float[Tensor, "b 3 h w"]:
-        """Return pictures with what shows between the lips of the surfaces `moved`; the pictures are changed."""
+        """Return pictures with what shows between the lips of the surfaces `moved`; they are changed."""
         size = image.shape[-1]
         colours = self.colours(moved)
         for k in range(len(image)):

@@ -52,9 +52,9 @@ class Avatar:
     """Which head model: what `phiz.face.models.open_model` opens."""
     generator_from_head: Float[Tensor, "4 4"]
     """From the head's frame, in metres, to the generator's."""
-    planes: Float[Tensor, "1 3 c h w"] | None = None
+    planes: Float[Tensor, "1 3 c h3 w3"] | None = None
     """What tuning adds to the planes that the style paints."""
-    photo: Float[Tensor, "3 h w"] | None = None
+    photo: Float[Tensor, "3 h2 w2"] | None = None
     """The whole photo, to paste the moving face back into."""
     photo_from_crop: Float[Tensor, "2 3"] | None = None
     """From pixels of the generator's picture to those of the photo."""
