@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -42,11 +43,24 @@ def test_between_the_lips_it_is_darker_than_before_and_teeth_show(stage: Stage, 
     assert float(inside.amin(0).max()) > -0.05  # teeth are pale in all colours
 
 
-def test_a_head_that_turns_leaves_the_background_alone(stage: Stage, our_head: Head) -> None:
+@pytest.mark.parametrize("turn", ["neck", "camera"])
+def test_a_head_that_turns_leaves_the_background_alone(
+    stage: Stage, our_head: Head, turn: Literal["neck", "camera"]
+) -> None:
+    stage = replace(stage, look=Look(turn=turn))
     turned = replace(making(our_head), rotation=torch.tensor([[0.0, 0.3, 0.0]]))
     rest, aside = stage.draw(making(our_head)), stage.draw(turned)
-    assert float((rest - aside).abs().mean()) > 0.02
-    assert float((rest - aside)[..., :20, :20].abs().mean()) < 0.01
+    change = (rest - aside).abs().mean(1)[0]
+    assert float(change.mean()) > 0.02
+    assert float(change[:20, :20].mean()) < 0.01
+    is_still = float(change[-6:, 30:70].mean()) < 0.03  # a shoulder
+    assert is_still == (turn == "neck")
+
+
+def test_both_ways_to_turn_show_nearly_the_same_face(stage: Stage, our_head: Head) -> None:
+    turned = replace(making(our_head), rotation=torch.tensor([[0.05, 0.2, 0.05]]))
+    neck, camera = (replace(stage, look=Look(turn=turn)).draw(turned) for turn in ("neck", "camera"))
+    assert psnr(neck[..., 60:200, 70:190], camera[..., 60:200, 70:190]) > 30
 
 
 def test_frames_do_not_depend_on_how_many_are_drawn_together(someone: Avatar, our_head: Head) -> None:

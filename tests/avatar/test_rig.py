@@ -16,7 +16,7 @@ from phiz.face.head import Head
 from phiz.face.morphable import Part
 from phiz.generator.volume import Stage
 from phiz.graphics import camera as cameras
-from phiz.graphics import raster
+from phiz.graphics import frames, raster
 from phiz.world import portrait
 
 SIZE = 64
@@ -103,6 +103,33 @@ def test_a_batch_of_cameras_gives_what_each_gives_alone(rig: Rig, our_head: Head
     for k in range(2):
         alone = rig.seen(both[k : k + 1], moved[k : k + 1], 32)
         assert torch.allclose(alone.warp(points[k : k + 1], Stage.COARSE), found[k : k + 1], atol=1e-6)
+
+
+def test_a_neck_turns_the_head_and_leaves_the_shoulders(rig: Rig, our_head: Head) -> None:
+    turned = replace(making(our_head), rotation=torch.tensor([[0.1, 0.3, 0.0]]))
+    skull, pivot = acting.skull(turned, our_head), acting.pivot_of(our_head)
+    neck = rig.turned(skull, pivot)
+    moved = rig.bent(rig.still[None], neck)
+    matrix = rig.generator_from_head
+    head = frames.transform(matrix, frames.transform(skull, our_head.vertices(rig.rest)))
+    above, below = our_head.neck_weight == 1, our_head.neck_weight < rigs.SHOULDERS
+    assert torch.allclose(moved[:, above], head[:, above], atol=2e-3)
+    assert torch.equal(moved[:, below], rig.still[None, below])
+    high = our_head.mean[:, 1] > 0
+    assert float((neck.undo(moved)[0, high] - rig.still[high]).norm(dim=-1).max()) < 1e-5
+    camera = portrait.view_camera(torch.zeros(1), torch.zeros(1))
+    seen = rig.seen(camera, moved, SIZE, neck)
+    hits = raster.rasterise(
+        cameras.to_screen(camera, moved, SIZE, SIZE)[0], our_head.triangles, SIZE, SIZE, cull=True
+    )
+    outside = (hits.covered & ~rig.is_inside[hits.triangle.clamp(min=0).long()]).flatten()
+    corners = our_head.triangles[hits.triangle.flatten()[outside].long()].long()
+    weights = hits.barycentric.flatten(0, 1)[outside][..., None]
+    now, before = ((points[corners] * weights).sum(1) for points in (moved[0], rig.still))
+    rays = torch.zeros(SIZE * SIZE, 3)
+    rays[outside] = now
+    found = seen.warp(rays[None], Stage.COARSE)[0][outside]
+    assert float((found - before).norm(dim=-1).max()) < 1e-5
 
 
 def test_values_spread_to_where_nothing_is_known() -> None:

@@ -1,7 +1,7 @@
 """What a motion asks of a face: its coefficients frame by frame, and where the camera stands for its pose.
 
-A head that turns before a fixed camera looks as if the camera went round a fixed head the other way. The field
-stays where it is and the camera moves; the background, which stays with the camera, does not.
+A head that turns before a fixed camera looks as if the camera went round a fixed head the other way. Either
+the head turns on its neck (`skull`), or the field stays where it is and the camera moves (`camera_of`).
 """
 
 from __future__ import annotations
@@ -60,13 +60,27 @@ def camera_of(
 
     `generator_from_head` is of metres.
     """
-    pivot = pivot_of(head)
-    turn = rotation.from_euler(motion.rotation)
-    moved = frames.rigid(turn, motion.translation + pivot - turn @ pivot)
-    there = generator_from_head @ frames.invert(moved) @ frames.invert(generator_from_head)
+    there = generator_from_head @ frames.invert(skull(motion, head)) @ frames.invert(generator_from_head)
     return Camera(
         world_from_camera=there @ camera.world_from_camera,
         intrinsics=camera.intrinsics.expand(len(motion), -1, -1),
+    )
+
+
+def skull(motion: Motion, head: MorphableModel) -> Float[Tensor, "t 4 4"]:
+    """Return where the neck puts a head, frame by frame, in metres of the head's frame."""
+    pivot = pivot_of(head)
+    turn = rotation.from_euler(motion.rotation)
+    return frames.rigid(turn, motion.translation + pivot - turn @ pivot)
+
+
+def repeated(camera: Camera, times: int) -> Camera:
+    """Return a camera as many times as there are frames."""
+    if camera.batch == times:
+        return camera
+    return Camera(
+        world_from_camera=camera.world_from_camera.expand(times, -1, -1),
+        intrinsics=camera.intrinsics.expand(times, -1, -1),
     )
 
 

@@ -47,6 +47,8 @@ class Look:
 
     mouth: MouthKind = "head"
     """What shows between the lips: the head model's teeth and tongue, what the network paints, or nothing."""
+    turn: Literal["neck", "camera"] = "neck"
+    """What turns with the head: the head alone, on its neck, or the camera round the whole figure."""
     batch: int = 4
     """Frames drawn together."""
 
@@ -86,8 +88,14 @@ class Stage:
         """Return the frames of a short motion, all at once; `camera` looks on instead of the person's own."""
         generator, avatar = self.avatar.generator, self.avatar
         moved = self.rig.vertices(acting.faces(avatar.rest, motion, self.head))
-        camera = acting.camera_of(camera or avatar.camera, motion, self.head, avatar.generator_from_head)
-        seen = self.rig.seen(camera, moved, generator.config.volume_resolution)
+        camera, neck = camera or avatar.camera, None
+        if self.look.turn == "camera":
+            camera = acting.camera_of(camera, motion, self.head, avatar.generator_from_head)
+        else:
+            neck = self.rig.turned(acting.skull(motion, self.head), acting.pivot_of(self.head))
+            moved = self.rig.bent(moved, neck)
+            camera = acting.repeated(camera, len(motion))
+        seen = self.rig.seen(camera, moved, generator.config.volume_resolution, neck)
         plan = Plan(background_camera=avatar.camera)
         image = generator.render(self.person, camera, warp=seen.warp, plan=plan).image
         if self.look.mouth == "head":

@@ -10,6 +10,9 @@ inverse of the motion, in three dimensions, from any camera: of two lips that to
 which one it shows, so nothing bleeds across the slit between them, nor from a lid to the eye under it.
 Beside the head the displacement fades, along the ray it fades before and behind the surface; hair,
 shoulders and what is far away stay where they are.
+
+A head may also turn on its neck while shoulders and camera rest: then everything above the neck, hair and hat
+included, turns with it, and the neck bends (`Neck`).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from torch.nn import functional
 
 from phiz.avatar.avatar import Avatar
 from phiz.face.coeffs import FaceCoeffs
+from phiz.face.head import Head
 from phiz.face.morphable import MorphableModel, Part
 from phiz.generator.volume import Stage
 from phiz.graphics import camera as cameras
@@ -36,8 +40,43 @@ REACH, FADE = 0.025, 0.03
 """Metres before and behind the surface within which space moves with it, and over which that fades."""
 BESIDE = 0.010
 """Metres beside the head over which its motion fades, as a standard deviation."""
+NECK_LOW, NECK_HIGH = 0.05, 0.0
+"""Metres below the point about which a neck turns: there it begins to turn, and there it has turned."""
+SHOULDERS, SKULL = 0.35, 0.95
+"""Of a model that knows how much of a turn each vertex takes part in: up to here nothing, from there all.
+A picture of a person ends soon below the chin, and what it ends with should rest."""
 SPREADS = 3.0
 """Standard deviations after which a blur ends."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neck:
+    """A head that has turned on its neck, in the generator's frame."""
+
+    still_from_turned: Float[Tensor, "b 4 4"]
+    """From where a point of the head is to where it is at rest."""
+    pivot: Float[Tensor, " 3"]
+    up: Float[Tensor, " 3"]
+    """Unit vector along the neck."""
+    low: float
+    """Units below the pivot at which the turn begins ..."""
+    high: float
+    """... and at which it is complete."""
+
+    def bent(self, points: Float[Tensor, "b n 3"], share: Float[Tensor, " n"]) -> Float[Tensor, "b2 n 3"]:
+        """Return where points lie once the head has turned; each takes part in a share of the turn."""
+        turned = frames.transform(frames.invert(self.still_from_turned), points)
+        return torch.lerp(points.expand_as(turned), turned, share[:, None])
+
+    def undo(self, points: Float[Tensor, "b n 3"]) -> Float[Tensor, "b2 n 3"]:
+        """Return where points lie when the head has not turned; shoulders stay."""
+        still = frames.transform(self.still_from_turned, points)
+        share = self.share(points.expand_as(still))
+        return torch.lerp(points.expand_as(still), still, share[..., None])
+
+    def share(self, points: Float[Tensor, "*b n 3"]) -> Float[Tensor, "*b n"]:
+        """Return how much of a turn points take part in, by how high they lie."""
+        return smooth((points - self.pivot) @ self.up, -self.low, -self.high)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +95,10 @@ class Seen:
     reach: float
     """`REACH` and `FADE` in units of the generator."""
     fade: float
+    neck: Neck | None = None
+    """How the head has turned before anything else moved."""
 
-    def warp(self, points: Float[Tensor, "b n 3"], stage: Stage) -> Float[Tensor, "b n 3"]:
+    def warp(self, points: Float[Tensor, "b n 3"], stage: Stage) -> Float[Tensor, "b2 n 3"]:
         """Return where in the still field to look for what is at these points, rays one after the other."""
         b, rays = self.strength.shape
         by_ray = points.expand(b, -1, -1).reshape(b, rays, -1, 3)
@@ -66,7 +107,8 @@ class Seen:
         start = (self.camera.position * -self.camera.world_from_camera[:, :3, 2]).sum(-1)
         away = (along - start[:, None, None] - self.depth[..., None]).abs()
         held = ((self.reach + self.fade - away) / self.fade).clamp(0, 1) * self.strength[..., None]
-        return (by_ray + held[..., None] * self.shift[:, :, None]).reshape(b, -1, 3)
+        before = by_ray if self.neck is None else self.neck.undo(by_ray.flatten(1, 2)).view_as(by_ray)
+        return (before + held[..., None] * self.shift[:, :, None]).reshape(b, -1, 3)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,18 +122,21 @@ class Rig:
     """The surface at rest, in the generator's frame."""
     is_inside: Bool[Tensor, " f"]
     """Of each triangle, whether it belongs to the inside of the mouth."""
+    neck_share: Float[Tensor, " v"] | None
+    """Of each vertex, in how much of a turn of the head it takes part, where the model knows."""
 
     @staticmethod
     @torch.no_grad()
     def of(avatar: Avatar, head: MorphableModel) -> Rig:
         """Return the rig of a person with the head model that they were made with."""
-        matrix = scaled(avatar.generator_from_head, head)
+        matrix = scaled(avatar.generator_from_head, head.metres_per_unit)
         return Rig(
             head=head,
             rest=avatar.rest,
             generator_from_head=matrix,
             still=frames.transform(matrix, head.vertices(avatar.rest))[0],
             is_inside=torch.isin(head.parts, torch.tensor([int(part) for part in INSIDE])),
+            neck_share=smooth(head.neck_weight, SHOULDERS, SKULL) if isinstance(head, Head) else None,
         )
 
     @property
@@ -103,12 +148,38 @@ class Rig:
         """Return surfaces in the generator's frame, as the neck turns them."""
         return frames.transform(self.generator_from_head, self.head.vertices(face))
 
-    def seen(self, camera: Camera, moved: Float[Tensor, "b v 3"], size: int) -> Seen:
-        """Return what the rays through the pixels of a square picture meet."""
+    def bent(self, moved: Float[Tensor, "b v 3"], neck: Neck) -> Float[Tensor, "b2 v 3"]:
+        """Return surfaces whose heads have turned."""
+        return neck.bent(moved, neck.share(self.still) if self.neck_share is None else self.neck_share)
+
+    def turned(self, figure_from_skull: Float[Tensor, "b 4 4"], pivot: Float[Tensor, " 3"]) -> Neck:
+        """Return the neck of heads that have turned about a point; both in the head's frame, in metres."""
+        there = scaled(self.generator_from_head, 1 / self.head.metres_per_unit)
+        up = there[:3, 1] / there[:3, 1].norm()
+        return Neck(
+            still_from_turned=there @ frames.invert(figure_from_skull) @ frames.invert(there),
+            pivot=frames.transform(there, pivot[None])[0],
+            up=up,
+            low=NECK_LOW * self.unit,
+            high=NECK_HIGH * self.unit,
+        )
+
+    def seen(
+        self, camera: Camera, moved: Float[Tensor, "b v 3"], size: int, neck: Neck | None = None
+    ) -> Seen:
+        """Return what the rays through the pixels of a square picture meet.
+
+        `moved` are surfaces as they are seen; with a `neck`, it has turned them already.
+        """
         count = max(len(moved), camera.batch)
         screens = cameras.to_screen(camera, moved, size, size).expand(count, -1, -1)
         hits = raster.rasterise_batch(screens, self.head.triangles, size, size, cull=True)
-        back = raster.interpolate((self.still - moved).expand(count, -1, -1), self.head.triangles, hits)
+        both = torch.cat([self.still.expand_as(moved), moved], dim=-1).expand(count, -1, -1)
+        found = raster.interpolate(both, self.head.triangles, hits)
+        still, now = found[..., :3], found[..., 3:]
+        if neck is not None:
+            now = neck.undo(now.flatten(1, 2)).view_as(now)
+        back = still - now
         covered = hits.covered
         inside = covered & self.is_inside[hits.triangle.clamp(min=0).long()]
         known = (covered & ~inside).to(back.dtype)
@@ -124,13 +195,20 @@ class Rig:
             camera=camera,
             reach=REACH * self.unit,
             fade=FADE * self.unit,
+            neck=neck,
         )
 
 
-def scaled(generator_from_head: Float[Tensor, "4 4"], head: MorphableModel) -> Float[Tensor, "4 4"]:
-    """Return the matrix for a head model's own unit instead of metres."""
-    scale = generator_from_head.new_tensor([head.metres_per_unit] * 3 + [1.0])
+def scaled(generator_from_head: Float[Tensor, "4 4"], unit: float) -> Float[Tensor, "4 4"]:
+    """Return the matrix for lengths in another unit."""
+    scale = generator_from_head.new_tensor([unit] * 3 + [1.0])
     return generator_from_head * scale
+
+
+def smooth(values: Float[Tensor, "*b"], low: float, high: float) -> Float[Tensor, "*b"]:
+    """Return 0 below `low`, 1 above `high`, and a smooth step between."""
+    share = ((values - low) / (high - low)).clamp(0, 1)
+    return share * share * (3 - 2 * share)
 
 
 def pixels_per_unit(camera: Camera, size: int) -> float:
