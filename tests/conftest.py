@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -35,6 +36,14 @@ hypothesis.settings.register_profile("phiz", deadline=None, derandomize=True, da
 hypothesis.settings.load_profile("phiz")
 
 pytest_plugins = ["head_fixtures", "avatar_fixtures"]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Sign films with a key of the tests, not with that of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHIZ_KEYS", str(tmp_path_factory.mktemp("keys")))
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
