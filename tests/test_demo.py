@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
@@ -56,15 +57,20 @@ def test_a_seed_below_zero_and_a_missing_sound_are_refused(tmp_path: Path) -> No
         demo.demo(DemoConfig(audio=tmp_path / "none.wav"), SILENT)
 
 
-def test_a_person_says_a_word_and_the_numbers_are_told(built_in: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("drawn", ["avatar", "world"])
+def test_a_person_says_a_word_and_the_numbers_are_told(
+    built_in: str, tmp_path: Path, drawn: Literal["avatar", "world"]
+) -> None:
     sentence = audio.read(demo.HELLO)
     audio.write(tmp_path / "hel.wav", sentence[5000:7500])
-    config = DemoConfig(output=tmp_path / "a.mp4", audio=tmp_path / "hel.wav", size=32, head=built_in)
+    config = DemoConfig(
+        output=tmp_path / "a.mp4", audio=tmp_path / "hel.wav", size=32, head=built_in, drawn=drawn
+    )
     told = json.loads(json.dumps(demo.demo(config, SILENT)))
     info = video.probe(tmp_path / "a.mp4")
     assert info.frames == told["frames"] == 4
     assert (info.width, info.has_audio) == (32, True)
-    assert set(told["stages"]) == {"listening", "speaking", "painting", "encoding"}
+    assert set(told["stages"]) == {"speaking", "painting", "encoding"}
     first = next(video.read(tmp_path / "a.mp4"))
     assert torch.isfinite(first).all()
     assert first.std() > 0.1

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phiz import whom
+from phiz.animate.finish import Finish
+from phiz.avatar import avatar
 from phiz.console import Console
 from phiz.errors import MediaError, UsageError
 from phiz.face import models, retarget
 from phiz.face.coeffs import Motion
 from phiz.face.morphable import MorphableModel
+from phiz.media import audio
+from phiz.media.provenance import ProvenanceConfig
 from phiz.options import option
-from phiz.pipelines import Film, Speaker, talk
+from phiz.pipelines import Film, Manner, Speaker, key_of, painter, talk
 from phiz.speech import files, spectrum
 from phiz.speech.speak import speak
 from phiz.studio import Studio
+from phiz.whom import Whom
 from phiz.world import paint
 from phiz.world.grown.hair_styles import STYLES
 from phiz.world.people import sample_person
@@ -28,8 +36,13 @@ from phiz.world.scene import portrait_scene
 HELLO = Path(__file__).parent / "weights" / "hello.flac"
 SENTENCE = "Hello. I am made of numbers, and every part of me can be trained."
 """What the built-in sound says; see docs/cards/hello.md."""
+SOMEBODY = Path(__file__).parent / "weights" / "demo.avatar"
+SEED = 5
+"""Whom the built-in avatar shows, made by ``phiz avatar --seed 5``; also suits the built-in voice."""
 
 SMALLEST, LARGEST = 32, 2048
+LOOK_ABOUT, SLOWLY_S = 0.2, 5.0
+"""Radians to each side that the head turns beside what speech does, and how long there and back takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,14 +51,17 @@ class DemoConfig:
 
     output: Path = option(Path("demo.mp4"), "-o", "--output")
     """The film to write."""
-    seed: int = 5
-    """Which person, and which of the many ways to move while speaking; 5 suits the built-in voice."""
+    seed: int = SEED
+    """Which person, and which of the many ways to move while speaking. Others than 5 are made first."""
     audio: Path | None = None
     """Sound to say instead of the built-in sentence: any sound or video file."""
     size: int = 256
     """Height and width of the film in pixels."""
+    drawn: Literal["avatar", "world"] = "avatar"
+    """By an avatar's generator, or by the renderer that made the pictures which that has learned from."""
     head: str = models.BUILT_IN
-    """Head model: the built-in one, or a folder or file of another."""
+    """Head model: the built-in one, or a folder or file of another, which only the world draws."""
+    provenance: ProvenanceConfig = field(default=ProvenanceConfig())
 
 
 def demo(config: DemoConfig, console: Console) -> Mapping[str, object]:
@@ -54,7 +70,7 @@ def demo(config: DemoConfig, console: Console) -> Mapping[str, object]:
     Examples:
         phiz demo
         phiz demo --seed 7 --size 512 -o seven.mp4
-        phiz demo --audio speech.wav
+        phiz demo --audio speech.wav --drawn world
     """
     if not SMALLEST <= config.size <= LARGEST:
         raise UsageError(f"--size {config.size} cannot be; choose {SMALLEST} to {LARGEST} pixels.")
@@ -63,32 +79,72 @@ def demo(config: DemoConfig, console: Console) -> Mapping[str, object]:
     sound = config.audio or HELLO
     if not sound.exists():
         raise MediaError(f"There is no sound at {sound}. Check the name and the folder.")
+    is_world = config.drawn == "world" or config.head != models.BUILT_IN or not files.MOUTH.built_in.exists()
+    console.say(f"Person {config.seed} says: {SENTENCE if sound is HELLO else sound.name}")
+    film = of_world(config, sound, console) if is_world else of_avatar(config, sound, console)
+    return report(film, config, console)
+
+
+def of_avatar(config: DemoConfig, sound: Path, console: Console) -> Film:
+    """Write the film of an avatar that turns its head while it speaks."""
+    studio = Studio.built_in()
+    if config.seed == SEED and SOMEBODY.exists():
+        someone = avatar.load(SOMEBODY)
+    else:
+        someone = whom.meet(Whom(path=None, seed=config.seed), studio, console)
+    manner = Manner(finish=Finish(size=config.size), seed=config.seed, provenance=config.provenance)
+
+    def speak_and_turn(file: Path) -> Motion:
+        motion = speak(file, someone.rest, studio, seed=config.seed)
+        phase = torch.arange(len(motion)) * (2 * math.pi / (SLOWLY_S * motion.fps))
+        turned = motion.rotation.clone()
+        turned[:, 1] += LOOK_ABOUT * phase.sin()
+        return replace(motion, rotation=turned)
+
+    return talk(
+        sound,
+        config.output,
+        speak=speak_and_turn,
+        paint=painter(someone, manner),
+        console=console,
+        key=key_of(someone, manner),
+        provenance=config.provenance,
+    )
+
+
+def of_world(config: DemoConfig, sound: Path, console: Console) -> Film:
+    """Write the film of a person whom the world draws."""
     head = models.open_model(config.head)
     person = sample_person(config.seed, head, tuple(STYLES))
     scene = portrait_scene(config.seed, person, head)
-    speaker = speaker_of(head, config.seed)
 
     def paint_motion(motion: Motion) -> Iterator[Float[Tensor, "3 h w"]]:
         return paint.animate_person(person, scene, motion, head, config.size)
 
-    console.say(f"Person {config.seed} says: {SENTENCE if sound is HELLO else sound.name}")
-    film = talk(sound, config.output, speak=speaker, paint=paint_motion, console=console)
-    return report(film, config, console)
+    return talk(
+        sound,
+        config.output,
+        speak=speaker_of(head, config.seed),
+        paint=paint_motion,
+        console=console,
+        key=f"world {config.seed} {config.size} {config.head}",
+        provenance=config.provenance,
+    )
 
 
 def speaker_of(head: MorphableModel, seed: int) -> Speaker:
     """Return what lets a head say a sound: the built-in networks, or in a copy without them the spectrum."""
     if not files.MOUTH.built_in.exists():
         generator = torch.Generator().manual_seed(seed)
-        return lambda waveform, rate: spectrum.speak(
-            waveform, rate, head.expression_names, generator, basis=head.name
+        return lambda sound: spectrum.speak(
+            audio.read(sound), audio.RATE, head.expression_names, generator, basis=head.name
         )
     studio = Studio.built_in()
     is_other = studio.basis != head.name
     way = retarget.between(models.open_model(models.BUILT_IN), head) if is_other else None
 
-    def heard(waveform: Float[Tensor, " n"], rate: int) -> Motion:
-        motion = speak(waveform, None, studio, seed=seed)
+    def heard(sound: Path) -> Motion:
+        motion = speak(sound, None, studio, seed=seed)
         return motion if way is None else retarget.apply(way, motion)
 
     return heard
@@ -97,7 +153,6 @@ def speaker_of(head: MorphableModel, seed: int) -> Speaker:
 def report(film: Film, config: DemoConfig, console: Console) -> Mapping[str, object]:
     """Tell how long each stage took, and return the same for scripts."""
     stages = {
-        "listening": film.listening_s,
         "speaking": film.speaking_s,
         "painting": film.painting_s,
         "encoding": film.encoding_s,

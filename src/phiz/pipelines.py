@@ -1,33 +1,69 @@
-"""The recipes, and the place to start reading: sound -> motion -> frames -> film.
+"""The recipes, and the place to start reading: a person, a motion, a film.
 
-    film = talk(sound, output, speak=..., paint=...)
+    talk_from_seed(7, Path("speech.wav"), Path("seven.mp4"))
+    talk_from_photo(Path("anna.jpg"), Path("speech.wav"), Path("anna.mp4"))
+    talk_with_poses(someone, Path("speech.wav"), Path("nodding.mp4"), Path("film.mp4"))
+    mimic_video(someone, Path("driver.mp4"), Path("film.mp4"))
 
-Whoever speaks and whoever paints are functions, so that a rendered person and a trained network,
-a guess from the spectrum and a trained one, fit into the same few lines.
+Two ways to a person (a seed, a photo) and three to a motion (speech; speech and somebody's head; somebody's
+film) meet in `film`: frames are drawn while earlier ones are being written, so that a lecture takes no more
+memory than a sentence.
 """
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
+from phiz.animate import driving
+from phiz.animate.animate import Look, Stage, played
+from phiz.animate.finish import Finish, finished
+from phiz.avatar import invert, sittings
+from phiz.avatar.avatar import Avatar
 from phiz.console import Console
 from phiz.face.coeffs import Motion
-from phiz.media import audio, video
+from phiz.media import audio, chunks, photo, stages
+from phiz.media.provenance import Ingredient, ProvenanceConfig, finish, marked
+from phiz.speech.dials import Dials
+from phiz.speech.speak import speak
+from phiz.studio import Studio
 
-Speaker = Callable[[Float[Tensor, " n"], int], Motion]
-"""What somebody does who says this waveform, sampled at this rate."""
+Speaker = Callable[[Path], Motion]
+"""What somebody does who says what is in a file."""
 
 Painter = Callable[[Motion], Iterator[Float[Tensor, "3 h w"]]]
 """What one sees when somebody moves like this, frame by frame."""
 
 FILM_RATE = 48_000
 """Samples a second of a film's sound, whatever the networks listen to."""
+AHEAD = 8
+"""Frames that are drawn before the encoder has taken the last one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How somebody speaks, and how they are drawn."""
+
+    dials: Dials = field(default=Dials())
+    seed: int = 0
+    """Which of the many ways to blink, to look about and to sway."""
+    style: str = ""
+    """Which way to move the head, of those that the network has learned."""
+    latency_ms: float = 480
+    """How far ahead the sound is heard."""
+    is_absolute: bool = False
+    """Whether given poses are those of the driver's camera; else they count from the driver's middle pose."""
+    look: Look = field(default=Look())
+    finish: Finish = field(default=Finish())
+    provenance: ProvenanceConfig = field(default=ProvenanceConfig())
+    made_of: tuple[Ingredient, ...] = ()
+    """Files that the film's manifest names beside the sound: the photo, the avatar."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,34 +77,243 @@ class Film:
     speaking_s: float
     painting_s: float
     encoding_s: float
+    bridged: int = 0
+    """Frames of a driving video in which no face was found."""
 
     @property
     def seconds(self) -> float:
         return self.frames / self.fps
 
 
-def talk(sound: Path, output: Path, *, speak: Speaker, paint: Painter, console: Console) -> Film:
-    """Write a film of somebody who says what `sound` says; return what was made.
+def talk_from_seed(
+    seed: int,
+    sound: Path,
+    output: Path,
+    *,
+    studio: Studio | None = None,
+    manner: Manner | None = None,
+    console: Console | None = None,
+) -> Film:
+    """Write a film of somebody who never lived; return what was made."""
+    studio = studio or Studio.built_in()
+    someone = sittings.of_seed(studio.drawing(), seed)
+    return talk_as(someone, sound, output, studio=studio, manner=manner, console=console)
 
-    Frames go to the encoder one by one, so a lecture takes no more memory than a sentence.
+
+def talk_from_photo(
+    picture: Path,
+    sound: Path,
+    output: Path,
+    *,
+    studio: Studio | None = None,
+    manner: Manner | None = None,
+    console: Console | None = None,
+) -> Film:
+    """Write a film of the person in a photo; return what was made."""
+    studio, console = studio or Studio.built_in(), console or Console(quiet=True)
+    someone = invert.of_photo(photo.read(picture).picture, studio.drawing(), encoder=studio.encoder)
+    for warning in someone.about.get("warnings", ()):
+        console.warn(str(warning))
+    return talk_as(someone, sound, output, studio=studio, manner=manner, console=console)
+
+
+def talk_as(
+    someone: Avatar,
+    sound: Path,
+    output: Path,
+    *,
+    studio: Studio | None = None,
+    manner: Manner | None = None,
+    console: Console | None = None,
+) -> Film:
+    """Write a film of a person who says what is heard; return what was made."""
+    studio, manner = studio or Studio.built_in(), manner or Manner()
+    return talk(
+        sound,
+        output,
+        speak=speaker(someone, studio, manner),
+        paint=painter(someone, manner),
+        console=console or Console(quiet=True),
+        key=key_of(someone, manner),
+        provenance=manner.provenance,
+        made_of=manner.made_of,
+    )
+
+
+def talk_with_poses(
+    someone: Avatar,
+    sound: Path,
+    poses: Path,
+    output: Path,
+    *,
+    studio: Studio | None = None,
+    manner: Manner | None = None,
+    console: Console | None = None,
+) -> Film:
+    """Write a film of a person who speaks, and moves their head as in a video, a folder or a motion."""
+    studio, manner = studio or Studio.built_in(), manner or Manner()
+    console = console or Console(quiet=True)
+    driver = driving.motion_of(poses, console)
+    still = replace(manner, dials=replace(manner.dials, head=0.0))
+    said = speaker(someone, studio, still)
+
+    def speak_with_head(file: Path) -> Motion:
+        return driving.with_head(said(file), driver.motion, is_absolute=manner.is_absolute)
+
+    film = talk(
+        sound,
+        output,
+        speak=speak_with_head,
+        paint=painter(someone, manner),
+        console=console,
+        key=key_of(someone, manner),
+        provenance=manner.provenance,
+        made_of=(*manner.made_of, *_files(poses)),
+    )
+    return replace(film, bridged=driver.bridged)
+
+
+def mimic_video(
+    someone: Avatar,
+    driver: Path,
+    output: Path,
+    *,
+    studio: Studio | None = None,
+    manner: Manner | None = None,
+    console: Console | None = None,
+) -> Film:
+    """Write a film of a person who does what somebody does in a video, with its sound if it has one."""
+    studio, manner = studio or Studio.built_in(), manner or Manner()
+    console = console or Console(quiet=True)
+    start = time.perf_counter()
+    found = driving.motion_of(driver, console)
+    motion = driving.mimicked(found.motion, someone, is_absolute=manner.is_absolute, amount=manner.dials.lips)
+    seen = time.perf_counter()
+    sound = driver if driving.has_sound(driver) else None
+    made_of = (*manner.made_of, *_files(driver))
+    paint, key = painter(someone, manner), key_of(someone, manner)
+    film = _filmed(motion, sound, output, paint, console, key, manner.provenance, made_of)
+    return replace(film, listening_s=seen - start, bridged=found.bridged)
+
+
+def talk(
+    sound: Path,
+    output: Path,
+    *,
+    speak: Speaker,
+    paint: Painter,
+    console: Console,
+    key: str = "",
+    provenance: ProvenanceConfig | None = None,
+    made_of: Sequence[Ingredient] = (),
+) -> Film:
+    """Write a film of somebody who says what `sound` says; whoever speaks and paints is given.
+
+    `key` says in any words who is painted and how, so that a film that was interrupted goes on.
     """
     start = time.perf_counter()
-    waveform = audio.read(sound)
-    heard = time.perf_counter()
-    motion = speak(waveform, audio.RATE)
+    motion = speak(sound)
     spoken = time.perf_counter()
+    of_all = [*made_of, Ingredient.of(sound)]
+    film = _filmed(motion, sound, output, paint, console, key, provenance or ProvenanceConfig(), of_all)
+    return replace(film, speaking_s=spoken - start)
+
+
+def speaker(someone: Avatar, studio: Studio, manner: Manner) -> Speaker:
+    """Return what a person does who says something."""
+
+    def said(sound: Path) -> Motion:
+        return speak(
+            sound,
+            someone.rest,
+            studio,
+            dials=manner.dials,
+            seed=manner.seed,
+            latency_ms=manner.latency_ms,
+            style=manner.style,
+        )
+
+    return said
+
+
+def painter(someone: Avatar, manner: Manner) -> Painter:
+    """Return what one sees of a person who moves."""
+    stage = Stage.of(someone, manner.look)
+    return lambda motion: finished(played(stage, motion), manner.finish, stage)
+
+
+def key_of(someone: Avatar, manner: Manner) -> str:
+    """Return a text that is another one for another person, or another way to draw them."""
+    return f"{fingerprint(someone)} {manner.look} {manner.finish}"
+
+
+def fingerprint(*parts: Motion | Avatar) -> str:
+    """Return a text that is another one for another motion or another person."""
+    total = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, Avatar):
+            tensors = [
+                part.w,
+                part.rest.identity,
+                part.rest.expression,
+                *part.generator.state_dict().values(),
+            ]
+            tensors += [] if part.planes is None else [part.planes]
+        else:
+            tensors = [part.expression, part.rotation, part.translation, part.gaze, part.blink]
+        for tensor in tensors:
+            total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return total.hexdigest()[:16]
+
+
+def _files(path: Path) -> list[Ingredient]:
+    return [Ingredient.of(path)] if path.is_file() else []
+
+
+def _filmed(
+    motion: Motion,
+    sound: Path | None,
+    output: Path,
+    paint: Painter,
+    console: Console,
+    key: str,
+    provenance: ProvenanceConfig,
+    made_of: Sequence[Ingredient],
+) -> Film:
+    """Write a film of a motion: drawing runs ahead of writing, and what an earlier run wrote stays."""
+    start = time.perf_counter()
     painting = Stopwatch()
-    frames = console.progress(painting.timed(paint(motion)), total=len(motion), label="painting")
-    track = audio.iterate(sound, FILM_RATE)
-    count = video.write(output, frames, fps=motion.fps, audio=track, rate=FILM_RATE)
+    first = next(paint(motion[:1]))
+
+    def frames_from(number: int) -> Iterator[Float[Tensor, "3 h w"]]:
+        drawn = stages.ahead(painting.timed(paint(motion[number:])), AHEAD)
+        shown = console.progress(drawn, total=len(motion) - number, label="painting")
+        return marked(shown, provenance)
+
+    job = chunks.Job(
+        path=output,
+        key=f"{key} {fingerprint(motion)} {provenance}",
+        total=len(motion),
+        fps=motion.fps,
+        size=(first.shape[1], first.shape[2]),
+    )
+    track = None if sound is None else audio.iterate(sound, FILM_RATE)
+    try:
+        made = chunks.write(job, frames_from, audio=track, rate=FILM_RATE, say=console.say)
+    except KeyboardInterrupt:
+        if output.exists():  # a shorter film, which says where it comes from as any other
+            finish(output, provenance, made_of)
+        raise
+    finish(output, provenance, made_of)
+    total = time.perf_counter() - start
     return Film(
         path=output,
-        frames=count,
+        frames=made.frames,
         fps=motion.fps,
-        listening_s=heard - start,
-        speaking_s=spoken - heard,
+        listening_s=0.0,
+        speaking_s=0.0,
         painting_s=painting.seconds,
-        encoding_s=time.perf_counter() - spoken - painting.seconds,
+        encoding_s=max(total - painting.seconds, 0.0),
     )
 
 

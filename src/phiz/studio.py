@@ -1,20 +1,35 @@
-"""All networks, loaded once. So far those of speech: what hears a face, and what turns a head."""
+"""All networks, loaded once: what hears a face, what turns a head, what draws people, what fills mouths."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
+from torch import nn
+
+from phiz.animate.lipaint_network import LIPAINT, LipaintNet
+from phiz.avatar.encoder_network import ENCODER, EncoderNet
 from phiz.checkpoint import SUFFIX
 from phiz.errors import MissingError
+from phiz.face.network_files import PARSER, REGRESSOR
+from phiz.face.parse import Parser
+from phiz.face.regress import Regressor
+from phiz.generator import store
+from phiz.generator.generator import Generator
 from phiz.speech import files
 from phiz.speech.expression import ExpressionNet
 from phiz.speech.head_motion import HEAD
 from phiz.speech.head_network import HeadNet
 from phiz.speech.mouth_network import MouthNet
 from phiz.speech.pose_network import PoseNet
+from phiz.trained import WEIGHTS, Kind, load
+
+N = TypeVar("N", bound=nn.Module)
 
 TRAINERS = "phiz train speech"
+FACEMODEL = f"facemodel{SUFFIX}"
+"""The head model of imported networks, in their folder."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +38,13 @@ class Studio:
 
     expression: MouthNet | ExpressionNet | None = None
     pose: HeadNet | PoseNet | None = None
+    generator: Generator | None = None
+    lipaint: LipaintNet | None = None
+    encoder: EncoderNet | None = None
+    parser: Parser | None = None
+    regressor: Regressor | None = None
+    facemodel: Path | None = None
+    """The head model that the networks speak of, where it is not the built-in one."""
 
     @property
     def basis(self) -> str:
@@ -42,13 +64,13 @@ class Studio:
                 "this copy of phiz has no built-in network that hears expressions. Train one with "
                 f"{TRAINERS!r}, or name a folder that holds one."
             )
-        return Studio.open(files.MOUTH.built_in.parent)
+        return Studio.open(WEIGHTS)
 
     @staticmethod
     def open(folder: Path) -> "Studio":
         """Return the networks in a folder: ours, or the published ones as they were imported.
 
-        Where both are there, ours are taken.
+        Where both are there, ours are taken. A network of speech has to be among them.
         """
         mouth, published = _file(folder, files.MOUTH.name), _file(folder, files.EXPRESSION.name)
         expression: MouthNet | ExpressionNet
@@ -61,14 +83,31 @@ class Studio:
                 f"{folder} holds neither {mouth.name} nor {published.name}. Train one with {TRAINERS!r}, or "
                 "import the published ones: phiz import sadtalker"
             )
-        return Studio(expression=expression, pose=_pose(folder))
+        drawn, head = _file(folder, store.GENERATOR), folder / FACEMODEL
+        return Studio(
+            expression=expression,
+            pose=_pose(folder),
+            generator=store.load(drawn) if drawn.exists() else None,
+            lipaint=_network(LIPAINT, folder),
+            encoder=_network(ENCODER, folder),
+            parser=_network(PARSER, folder),
+            regressor=_network(REGRESSOR, folder),
+            facemodel=head if head.exists() else None,
+        )
+
+    def drawing(self) -> Generator:
+        """Return what draws people; the built-in generator where the studio has none of its own."""
+        return self.generator if self.generator is not None else store.load()
 
 
 def _pose(folder: Path) -> HeadNet | PoseNet | None:
-    ours, published = _file(folder, HEAD.name), _file(folder, files.POSE.name)
-    if ours.exists():
-        return files.load(HEAD, ours)
-    return files.load(files.POSE, published) if published.exists() else None
+    ours = _network(HEAD, folder)
+    return ours if ours is not None else _network(files.POSE, folder)
+
+
+def _network(kind: Kind[N], folder: Path) -> N | None:
+    path = _file(folder, kind.name)
+    return load(kind, path) if path.exists() else None
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -21,6 +21,20 @@ class Verb:
 
 VERBS: Mapping[str, Verb] = {
     "demo": Verb("phiz.demo:demo", "Make a short film of a talking head from nothing but a seed."),
+    "avatar": Verb(
+        "phiz.avatar_verb:avatar_verb",
+        "Make an avatar of the face in a photo, or of somebody who never lived.",
+    ),
+    "talk": Verb("phiz.talk_verb:talk_verb", "Make a film of somebody who says a sound or a text."),
+    "mimic": Verb(
+        "phiz.mimic_verb:mimic_verb",
+        "Make a film of somebody who does what somebody does in a video.",
+    ),
+    "spin": Verb("phiz.spin_verb:spin_verb", "Film a person from all sides, sitting still."),
+    "verify": Verb(
+        "phiz.verify:verify",
+        "Say whether a film tells where it comes from: its signed manifest and its invisible mark.",
+    ),
     "world people": Verb(
         "phiz.world.show:people", "List who lives in the world: the people that seeds stand for."
     ),
@@ -114,6 +128,10 @@ VERBS: Mapping[str, Verb] = {
     "import deep3d": Verb(
         "phiz.importers.deep3d:import_deep3d",
         "Convert the published face reconstruction without running anything in its file.",
+    ),
+    "import original": Verb(
+        "phiz.importers.original:import_original",
+        "Convert a folder of all published weights into a studio folder.",
     ),
     "import sadtalker": Verb(
         "phiz.importers.sadtalker:import_sadtalker",

@@ -83,6 +83,11 @@ class Stage:
             look=look or Look(),
         )
 
+    def neck_share(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
+        """Return in how much of a turn of the head points of the generator's frame take part."""
+        still = torch.eye(4).to(points)[None]
+        return self.rig.turned(still, acting.pivot_of(self.head)).share(points)
+
     @torch.no_grad()
     def draw(self, motion: Motion, camera: Camera | None = None) -> Float[Tensor, "t 3 h w"]:
         """Return the frames of a short motion, all at once; `camera` looks on instead of the person's own."""
@@ -107,7 +112,11 @@ def animate(
     avatar: Avatar, motion: Motion, studio: Networks | None = None, look: Look | None = None
 ) -> Iterator[Float[Tensor, "3 h w"]]:
     """Yield the frames of a person who moves like this."""
-    stage = Stage.of(avatar, look)
+    return played(Stage.of(avatar, look), motion)
+
+
+def played(stage: Stage, motion: Motion) -> Iterator[Float[Tensor, "3 h w"]]:
+    """Yield the frames of a motion on a stage."""
     motion = acting.fitting(motion, stage.head)
     for start in range(0, len(motion), stage.look.batch):
         yield from stage.draw(motion[start : start + stage.look.batch])

@@ -20,12 +20,12 @@ from phiz.graphics import camera as cameras
 from phiz.graphics import raster, shade
 from phiz.graphics.camera import Camera
 
-ENAMEL = (0.87, 0.83, 0.77)
+ENAMEL = (0.83, 0.78, 0.71)
 GUMS = (0.64, 0.40, 0.39)
 TONGUE = (0.68, 0.42, 0.40)
 DEEP = (0.16, 0.06, 0.055)
 """Own colours of the inside, sRGB in [0, 1]; the last is what every colour becomes deep in the throat."""
-FADE, TOOTH_FADE = 0.035, 0.060
+FADE, TOOTH_FADE = 0.035, 0.040
 """Light falls to 1/e this far behind the lips, in metres; pale and smooth teeth keep more of it."""
 FINER = 2
 """Pixels drawn for one of the picture, across."""

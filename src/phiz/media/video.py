@@ -7,7 +7,7 @@ the index in front. Both directions work frame by frame; memory does not grow wi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,8 +24,9 @@ from torch import Tensor
 from phiz import checkpoint
 from phiz.errors import MediaError
 from phiz.media import audio as sound
-from phiz.media import image
+from phiz.media import image, planes
 from phiz.media.opening import explained, opened, refuse_undecodable
+from phiz.media.track import Track
 
 FrameRate = int | float | Fraction
 
@@ -33,8 +34,8 @@ FPS = Fraction(25)
 """Frames a second wherever nothing else is said, as for a folder of pictures."""
 
 _BT709 = 1  # FFmpeg's number for this standard's matrix, primaries and transfer curve alike
-_STUDIO_RANGE, _FULL_RANGE = 1, 2  # black and white at 16 and 235, as in video; at 0 and 255
-_SILENCE = 4096  # samples of silence added at a time
+_STUDIO_RANGE = 1  # black and white at 16 and 235, as in video
+_THREADS = 2  # of the encoder; a number of its own, for each makes a slightly different file
 _SLACK = Fraction(1, 1000)  # seconds; some containers round the time of a frame to milliseconds
 
 
@@ -77,11 +78,8 @@ class Writer:
         self.height, self.width = size
         self.frames = 0
         self._rate = rate
-        blocks = [audio] if isinstance(audio, Tensor) else audio
-        self._blocks = None if blocks is None else iter(blocks)
-        self._waiting = torch.zeros(0)
-        self._samples = 0
-        self._options = {"crf": str(quality), "preset": preset}
+        self._audio = audio
+        self._options = {"crf": str(quality), "preset": preset, "x264-params": "stitchable=1"}
         if self.path.suffix.lower() not in (".mp4", ".m4v", ".mov"):
             raise MediaError(f"Videos are written as .mp4, not as {self.path.suffix!r}. Rename {self.path}.")
         if min(size) < 1:
@@ -109,49 +107,23 @@ class Writer:
         context.color_range = _STUDIO_RANGE
         context.color_primaries = _BT709
         context.color_trc = _BT709
-        self._sound: av.AudioStream | None = None
-        if self._blocks is not None:
-            self._sound = self._container.add_stream("aac", rate=self._rate, layout="mono")
-            self._sound.bit_rate = 128_000
+        context.thread_count = _THREADS
+        self._sound = None if self._audio is None else Track(self._container, self._audio, self._rate)
 
     def write(self, frame: Float[Tensor, "3 h w"] | UInt8[Tensor, "h w 3"]) -> None:
         """Add one frame: a picture in [-1, 1], or bytes with the channels last."""
-        pixels = frame if frame.dtype == torch.uint8 else image.to_bytes(frame.detach())
-        if tuple(pixels.shape) != (self.height, self.width, 3):
+        shape = tuple(frame.movedim(-1, 0).shape if frame.dtype == torch.uint8 else frame.shape)
+        if shape != (3, self.height, self.width):
             raise ValueError(
                 f"frame {self.frames} has the shape {tuple(frame.shape)}; this video has "
                 f"{self.height} x {self.width} pixels and three colours"
             )
-        data = pixels.cpu().numpy()
-        if self.height % 2 or self.width % 2:
-            data = np.pad(data, ((0, self.height % 2), (0, self.width % 2), (0, 0)), mode="edge")
-        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(data), format="rgb24").reformat(
-            format="yuv420p",
-            src_color_range=_FULL_RANGE,
-            dst_colorspace=_BT709,
-            dst_color_range=_STUDIO_RANGE,
-        )
+        picture = planes.to_frame(frame)
         picture.pts, picture.time_base = self.frames, 1 / self.fps
         self._container.mux(self._video.encode(picture))
         self.frames += 1
-        self._write_sound(until=round(self.frames / self.fps * self._rate))
-
-    def _write_sound(self, until: int) -> None:
-        """Bring the sound up to the pictures, so that both lie side by side in the file."""
-        while self._sound is not None and self._samples < until:
-            block = self._next_block()[: until - self._samples]
-            self._container.mux(self._sound.encode(sound.to_frame(block, self._rate, self._samples)))
-            self._waiting = self._waiting[len(block) :]
-            self._samples += len(block)
-
-    def _next_block(self) -> Tensor:
-        while not len(self._waiting) and self._blocks is not None:
-            block = next(self._blocks, None)
-            if block is None:
-                self._blocks = None
-            else:
-                self._waiting = block
-        return self._waiting if len(self._waiting) else torch.zeros(_SILENCE)
+        if self._sound is not None:
+            self._sound.write(until=round(self.frames / self.fps * self._rate))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -167,7 +139,7 @@ class Writer:
         with self._finish:
             self._container.mux(self._video.encode(None))
             if self._sound is not None:
-                self._container.mux(self._sound.encode(None))
+                self._sound.finish()
 
 
 def write(
@@ -184,9 +156,13 @@ def write(
     if first is None:
         raise MediaError(f"{path}: no frames were given, so there is no video.")
     with Writer(path, fps=fps, size=(first.shape[-2], first.shape[-1]), audio=audio, rate=rate) as writer:
-        writer.write(first)
-        for frame in pending:
-            writer.write(frame)
+        try:
+            writer.write(first)
+            for frame in pending:
+                writer.write(frame)
+        finally:
+            if isinstance(pending, Generator):
+                pending.close()  # whoever draws ahead in a thread stops before the film is finished
     return writer.frames
 
 
