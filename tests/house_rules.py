@@ -74,6 +74,7 @@ BASES: Mapping[str, str] = {
     "Sampler": "what a loader asks",
     "Exception": "errors",
     "Protocol": "a shape of things",
+    "ModuleType": "a room that can be called",
     "Enum": "names for values",
     "IntEnum": "names for values",
     "IntFlag": "names for bits",

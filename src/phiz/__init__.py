@@ -14,6 +14,7 @@ _HOMES = {
     "PhizError": "phiz.errors",
     "SpeechStream": "phiz.speech.stream",
     "Studio": "phiz.studio",
+    "animate": "phiz.animate.animate",
     "speak": "phiz.speech.speak",
 }
 """Where each public name lives. They load when first used, so that ``import phiz`` costs nothing."""
@@ -27,6 +28,7 @@ __all__ = [
     "SpeechStream",
     "Studio",
     "__version__",
+    "animate",
     "speak",
 ]
 

@@ -9,9 +9,11 @@ import pytest
 import torch
 from avatar_fixtures import making, psnr
 
+import phiz
 from phiz.animate.animate import Look, Stage, animate
 from phiz.avatar.avatar import Avatar
 from phiz.face.head import Head
+from phiz.studio import Studio
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +79,8 @@ def test_no_frame_is_drawn_before_it_is_asked_for(someone: Avatar, our_head: Hea
     assert next(iter(frames)).shape == (3, 256, 256)
     with pytest.raises(ValueError, match="batch"):
         Look(batch=0)
+
+
+def test_the_room_can_be_called(someone: Avatar, our_head: Head) -> None:
+    called = next(iter(phiz.animate(someone, making(our_head), Studio())))
+    assert torch.equal(called, next(animate(someone, making(our_head))))
