@@ -277,7 +277,8 @@ def breaks_mirror(root: Path) -> list[str]:
 
 def breaks_weights(root: Path) -> list[str]:
     """Return built-in weights that are too large to ship."""
-    files = sorted((root / "src" / "phiz" / "weights").glob("*.safetensors"))
+    folder = root / "src" / "phiz" / "weights"
+    files = sorted([*folder.glob("*.safetensors"), *folder.glob("*.avatar")])
     sizes = {path.name: path.stat().st_size for path in files}
     faults = [f"{name} has {size / MIB:.1f} MiB" for name, size in sizes.items() if size > LARGEST_WEIGHT]
     if sum(sizes.values()) > LARGEST_WEIGHTS:

@@ -31,6 +31,8 @@ OLDEST_TORCH = (2, 4)
 LITTLE_MEMORY = 4 * 2**30
 LITTLE_DISK = 2 * 2**30
 WEIGHTS = Path(__file__).parent / "weights"
+KINDS = (checkpoint.SUFFIX, ".avatar")
+"""What built-in files end in."""
 MANIFEST = "MANIFEST.json"
 
 CPU_FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
@@ -250,7 +252,7 @@ def list_weights(folder: Path) -> list[Weight]:
             bytes=path.stat().st_size,
             sha256=checkpoint.digest(path),
         )
-        for path in sorted(folder.glob(f"*{checkpoint.SUFFIX}"))
+        for path in sorted(path for kind in KINDS for path in folder.glob(f"*{kind}"))
     ]
 
 
