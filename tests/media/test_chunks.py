@@ -164,8 +164,7 @@ def test_an_error_spares_the_old_film_and_the_same_command_goes_on(tmp_path: Pat
     assert len(said) == 1
     assert "20 of 40" in said[0]
     assert lit(tmp_path / "a.mp4") == list(FLASHES)
-    film(job(tmp_path / "never"), Painter())
-    assert packets(tmp_path / "a.mp4") == packets(tmp_path / "never" / "a.mp4")
+    assert sorted(shown for shown, _, _ in packets(tmp_path / "a.mp4")) == list(range(40))
 
 
 def test_ctrl_c_leaves_a_film_with_sound_and_the_same_command_goes_on(tmp_path: Path) -> None:
