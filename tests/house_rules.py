@@ -30,7 +30,8 @@ FLOORS: Mapping[str, int] = {
     "avatar": 5,
     "animate": 6,
     "studio": 7,
-    "pipelines": 8,
+    "published_recipes": 8,
+    "pipelines": 9,
     # workshop
     "prepare": 9,
     "metrics": 9,

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from phiz import whom
 from phiz.avatar import avatar, invert
@@ -32,6 +33,8 @@ class AvatarConfig:
     """Which face of the photo, counted from the left and from 1; the largest without."""
     seconds: float | None = None
     """How long to tune; 0 leaves a seed as the generator draws it."""
+    method: Literal["ours", "published"] = "ours"
+    """Our way, or projection and pivotal tuning as published (needs --networks, and hours without a GPU)."""
     preview: Path | None = None
     """Write a picture of the person from several sides, to be looked at."""
     networks: Path | None = None
@@ -52,7 +55,13 @@ def avatar_verb(config: AvatarConfig, console: Console) -> Mapping[str, object]:
         raise UsageError(f"avatars are written as {avatar.SUFFIX}. Rename {config.output}.")
     begun = time.perf_counter()
     studio = Studio.built_in() if config.networks is None else Studio.open(config.networks)
-    person = Whom(path=config.photo, seed=config.seed, face=config.face, seconds=config.seconds)
+    person = Whom(
+        path=config.photo,
+        seed=config.seed,
+        face=config.face,
+        seconds=config.seconds,
+        method=config.method,
+    )
     keep = Keep(path=beside(config.output, "tuning"), every=100)
     someone = whom.meet(person, studio, console, keep)
     someone.save(config.output)

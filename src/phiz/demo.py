@@ -105,7 +105,7 @@ def of_avatar(config: DemoConfig, sound: Path, console: Console) -> Film:
         sound,
         config.output,
         speak=speak_and_turn,
-        paint=painter(someone, manner),
+        paint=painter(someone, studio, manner),
         console=console,
         key=key_of(someone, manner),
         provenance=config.provenance,

@@ -13,7 +13,7 @@ from phiz.console import Console
 from phiz.errors import MediaError, UsageError
 from phiz.media.provenance import ProvenanceConfig
 from phiz.options import option, positional
-from phiz.pipelines import Manner
+from phiz.pipelines import Manner, Method
 from phiz.speech.dials import Dials
 from phiz.studio import Studio
 from phiz.talk_verb import told
@@ -38,6 +38,8 @@ class MimicConfig:
     """Take the driver's poses as they are instead of from the driver's middle pose."""
     amount: float = 1.0
     """How far the face moves: 1 as the driver's, 0 not at all."""
+    method: Method = "ours"
+    """How they are made and drawn: our way, or step by step as published (needs --networks)."""
     look: Look = field(default=Look())
     size: int = 0
     """Height and width of the film in pixels; 0 is as the generator draws. Larger is enlarged, not finer."""
@@ -69,12 +71,15 @@ def mimic_verb(config: MimicConfig, console: Console) -> Mapping[str, object]:
         raise UsageError("say whom to mimic: phiz mimic AVATAR VIDEO -o out.mp4")
     if not driver.exists():
         raise MediaError(f"there is no video at {driver}. Check the name and the folder.")
-    person = Whom(path=None if is_driver else config.avatar, seed=config.seed, face=config.face)
+    person = Whom(
+        path=None if is_driver else config.avatar, seed=config.seed, face=config.face, method=config.method
+    )
     studio = Studio.built_in() if config.networks is None else Studio.open(config.networks)
     someone = whom.meet(person, studio, console)
     manner = Manner(
         dials=Dials(lips=config.amount),
         is_absolute=config.absolute,
+        method=config.method,
         look=config.look,
         finish=Finish(size=config.size, restorer=config.restorer, paste=config.paste),
         provenance=config.provenance,

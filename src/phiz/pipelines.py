@@ -17,15 +17,19 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
+from phiz import published_recipes
 from phiz.animate import driving
 from phiz.animate.animate import Look, Stage, played
-from phiz.animate.finish import Finish, finished
+from phiz.animate.driving import Driver
+from phiz.animate.finish import Finish, finished, resized
 from phiz.avatar import invert, sittings
 from phiz.avatar.avatar import Avatar
+from phiz.checkpoint import SUFFIX
 from phiz.console import Console
 from phiz.face.coeffs import Motion
 from phiz.media import audio, chunks, photo, stages
@@ -39,6 +43,8 @@ Speaker = Callable[[Path], Motion]
 
 Painter = Callable[[Motion], Iterator[Float[Tensor, "3 h w"]]]
 """What one sees when somebody moves like this, frame by frame."""
+
+Method = Literal["ours", "published"]
 
 FILM_RATE = 48_000
 """Samples a second of a film's sound, whatever the networks listen to."""
@@ -59,6 +65,8 @@ class Manner:
     """How far ahead the sound is heard."""
     is_absolute: bool = False
     """Whether given poses are those of the driver's camera; else they count from the driver's middle pose."""
+    method: Method = "ours"
+    """How somebody is made, speaks and is drawn: our way, or step by step as published."""
     look: Look = field(default=Look())
     finish: Finish = field(default=Finish())
     provenance: ProvenanceConfig = field(default=ProvenanceConfig())
@@ -95,8 +103,11 @@ def talk_from_seed(
     console: Console | None = None,
 ) -> Film:
     """Write a film of somebody who never lived; return what was made."""
-    studio = studio or Studio.built_in()
-    someone = sittings.of_seed(studio.drawing(), seed)
+    studio, manner = studio or Studio.built_in(), manner or Manner()
+    if manner.method == "published":
+        someone = published_recipes.of_seed(studio, seed)
+    else:
+        someone = sittings.of_seed(studio.drawing(), seed)
     return talk_as(someone, sound, output, studio=studio, manner=manner, console=console)
 
 
@@ -110,8 +121,12 @@ def talk_from_photo(
     console: Console | None = None,
 ) -> Film:
     """Write a film of the person in a photo; return what was made."""
-    studio, console = studio or Studio.built_in(), console or Console(quiet=True)
-    someone = invert.of_photo(photo.read(picture).picture, studio.drawing(), encoder=studio.encoder)
+    studio, manner = studio or Studio.built_in(), manner or Manner()
+    console, shown = console or Console(quiet=True), photo.read(picture).picture
+    if manner.method == "published":
+        someone = published_recipes.of_photo(studio, shown)
+    else:
+        someone = invert.of_photo(shown, studio.drawing(), encoder=studio.encoder)
     for warning in someone.about.get("warnings", ()):
         console.warn(str(warning))
     return talk_as(someone, sound, output, studio=studio, manner=manner, console=console)
@@ -132,7 +147,7 @@ def talk_as(
         sound,
         output,
         speak=speaker(someone, studio, manner),
-        paint=painter(someone, manner),
+        paint=painter(someone, studio, manner),
         console=console or Console(quiet=True),
         key=key_of(someone, manner),
         provenance=manner.provenance,
@@ -153,18 +168,19 @@ def talk_with_poses(
     """Write a film of a person who speaks, and moves their head as in a video, a folder or a motion."""
     studio, manner = studio or Studio.built_in(), manner or Manner()
     console = console or Console(quiet=True)
-    driver = driving.motion_of(poses, console)
+    driver = _driver(poses, studio, manner, console)
     still = replace(manner, dials=replace(manner.dials, head=0.0))
     said = speaker(someone, studio, still)
 
     def speak_with_head(file: Path) -> Motion:
-        return driving.with_head(said(file), driver.motion, is_absolute=manner.is_absolute)
+        is_absolute = manner.is_absolute or manner.method == "published"
+        return driving.with_head(said(file), driver.motion, is_absolute=is_absolute)
 
     film = talk(
         sound,
         output,
         speak=speak_with_head,
-        paint=painter(someone, manner),
+        paint=painter(someone, studio, manner, follows_poses=True),
         console=console,
         key=key_of(someone, manner),
         provenance=manner.provenance,
@@ -186,12 +202,14 @@ def mimic_video(
     studio, manner = studio or Studio.built_in(), manner or Manner()
     console = console or Console(quiet=True)
     start = time.perf_counter()
-    found = driving.motion_of(driver, console)
-    motion = driving.mimicked(found.motion, someone, is_absolute=manner.is_absolute, amount=manner.dials.lips)
+    found = _driver(driver, studio, manner, console)
+    motion = found.motion
+    if manner.method == "ours":
+        motion = driving.mimicked(motion, someone, is_absolute=manner.is_absolute, amount=manner.dials.lips)
     seen = time.perf_counter()
     sound = driver if driving.has_sound(driver) else None
     made_of = (*manner.made_of, *_files(driver))
-    paint, key = painter(someone, manner), key_of(someone, manner)
+    paint, key = painter(someone, studio, manner, follows_poses=True), key_of(someone, manner)
     film = _filmed(motion, sound, output, paint, console, key, manner.provenance, made_of)
     return replace(film, listening_s=seen - start, bridged=found.bridged)
 
@@ -221,6 +239,8 @@ def talk(
 
 def speaker(someone: Avatar, studio: Studio, manner: Manner) -> Speaker:
     """Return what a person does who says something."""
+    if manner.method == "published":
+        return lambda sound: published_recipes.said(studio, someone, sound)
 
     def said(sound: Path) -> Motion:
         return speak(
@@ -236,15 +256,23 @@ def speaker(someone: Avatar, studio: Studio, manner: Manner) -> Speaker:
     return said
 
 
-def painter(someone: Avatar, manner: Manner) -> Painter:
-    """Return what one sees of a person who moves."""
+def painter(someone: Avatar, studio: Studio, manner: Manner, *, follows_poses: bool = False) -> Painter:
+    """Return what one sees of a person who moves.
+
+    As published, the camera stands still unless it follows the poses of a motion.
+    """
+    if manner.method == "published":
+        return lambda motion: (
+            resized(frame, manner.finish.size) if manner.finish.size else frame
+            for frame in published_recipes.painted(studio, someone, motion, follows_poses=follows_poses)
+        )
     stage = Stage.of(someone, manner.look)
     return lambda motion: finished(played(stage, motion), manner.finish, stage)
 
 
 def key_of(someone: Avatar, manner: Manner) -> str:
     """Return a text that is another one for another person, or another way to draw them."""
-    return f"{fingerprint(someone)} {manner.look} {manner.finish}"
+    return f"{fingerprint(someone)} {manner.method} {manner.look} {manner.finish}"
 
 
 def fingerprint(*parts: Motion | Avatar) -> str:
@@ -264,6 +292,12 @@ def fingerprint(*parts: Motion | Avatar) -> str:
         for tensor in tensors:
             total.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return total.hexdigest()[:16]
+
+
+def _driver(path: Path, studio: Studio, manner: Manner, console: Console) -> Driver:
+    if manner.method == "published" and path.suffix != SUFFIX:
+        return Driver(motion=published_recipes.driven(studio, path), bridged=0)
+    return driving.motion_of(path, console)
 
 
 def _files(path: Path) -> list[Ingredient]:

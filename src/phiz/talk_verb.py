@@ -15,7 +15,7 @@ from phiz.errors import MediaError, UsageError
 from phiz.media import audio
 from phiz.media.provenance import ProvenanceConfig
 from phiz.options import option, positional
-from phiz.pipelines import Film, Manner
+from phiz.pipelines import Film, Manner, Method
 from phiz.speech.dials import Dials
 from phiz.studio import Studio
 from phiz.whom import Whom
@@ -50,6 +50,8 @@ class TalkConfig:
     """Which of the many ways to blink, to look about and to sway."""
     style: str = ""
     """Which way to move the head, of those that the network has learned."""
+    method: Method = "ours"
+    """How they are made and drawn: our way, or step by step as published (needs --networks)."""
     look: Look = field(default=Look())
     size: int = 0
     """Height and width of the film in pixels; 0 is as the generator draws. Larger is enlarged, not finer."""
@@ -70,7 +72,9 @@ class TalkConfig:
     def whom(self) -> Whom:
         """Return whom the command is about."""
         is_sound = self.seed is not None and self.audio is None
-        return Whom(path=None if is_sound else self.avatar, seed=self.seed, face=self.face)
+        return Whom(
+            path=None if is_sound else self.avatar, seed=self.seed, face=self.face, method=self.method
+        )
 
 
 def talk_verb(config: TalkConfig, console: Console) -> Mapping[str, object]:
@@ -96,6 +100,7 @@ def talk_verb(config: TalkConfig, console: Console) -> Mapping[str, object]:
         seed=config.chance,
         style=config.style,
         is_absolute=config.absolute,
+        method=config.method,
         look=config.look,
         finish=Finish(size=config.size, restorer=config.restorer, paste=config.paste),
         provenance=config.provenance,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from phiz import published_recipes
 from phiz.avatar import avatar, invert, seeds, sittings
 from phiz.avatar.avatar import Avatar
 from phiz.avatar.descent import Keep, Progress
@@ -33,6 +35,7 @@ class Whom:
     """Which face of the photo, counted from the left and from 1."""
     seconds: float | None = None
     """How long somebody may be worked at who is no avatar yet; 0 draws a seed as the generator does."""
+    method: Literal["ours", "published"] = "ours"
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.seed is None):
@@ -67,6 +70,8 @@ class Telling:
 
 def meet(whom: Whom, studio: Studio, console: Console, keep: Keep | None = None) -> Avatar:
     """Return the person; from a photo or a seed they are made first."""
+    if whom.seed is not None and whom.method == "published":
+        return published_recipes.of_seed(studio, whom.seed)
     if whom.seed is not None:
         return _of_seed(whom, whom.seed, studio, console, keep)
     assert whom.path is not None
@@ -89,6 +94,8 @@ def _of_photo(whom: Whom, path: Path, studio: Studio, console: Console, keep: Ke
     picture = photo.read(path)
     for done in picture.done:
         console.say(f"{path}: {done}.")
+    if whom.method == "published":
+        return published_recipes.of_photo(studio, picture.picture, watch=Telling(console))
     config = INVERT if whom.seconds is None else replace(INVERT, seconds=max(whom.seconds, 1.0))
     someone = invert.of_photo(
         picture.picture,
