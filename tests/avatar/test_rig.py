@@ -79,6 +79,21 @@ def test_lids_that_close_are_looked_up_above(rig: Rig, our_head: Head) -> None:
     assert float(rows.float().max() - rows.float().min()) < 8
 
 
+def test_closed_lids_are_asked_further_up_and_nothing_else_is(rig: Rig, our_head: Head) -> None:
+    open_, closed = (
+        acting.faces(rig.rest, making(our_head, **weights), our_head)
+        for weights in ({"jawOpen": 1.0}, {"eyeBlinkLeft": 1.0})
+    )
+    assert torch.equal(rig.asked(open_)[0], rig.still)
+    lifted = (rig.asked(closed)[0] - rig.still) / rig.unit
+    assert float(lifted[:, 2].max()) == pytest.approx(rigs.LIFT, rel=1e-3)
+    assert float(lifted[:, :2].abs().max()) < 1e-5
+    moves = lifted[:, 2] > 1e-4
+    left = our_head.vertices(rig.rest)[0, moves]
+    assert float(left[:, 0].min()) > 0  # the person's left
+    assert float(left[:, 1].max() - left[:, 1].min()) < 0.03
+
+
 def test_far_before_and_behind_the_surface_and_beside_the_head_nothing_moves(
     rig: Rig, our_head: Head
 ) -> None:

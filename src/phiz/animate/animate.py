@@ -92,7 +92,8 @@ class Stage:
     def draw(self, motion: Motion, camera: Camera | None = None) -> Float[Tensor, "t 3 h w"]:
         """Return the frames of a short motion, all at once; `camera` looks on instead of the person's own."""
         generator, avatar = self.avatar.generator, self.avatar
-        moved = self.rig.vertices(acting.faces(avatar.rest, motion, self.head))
+        face = acting.faces(avatar.rest, motion, self.head)
+        moved = self.rig.vertices(face)
         camera, neck = camera or avatar.camera, None
         if self.look.turn == "camera":
             camera = acting.camera_of(camera, motion, self.head, avatar.generator_from_head)
@@ -100,7 +101,8 @@ class Stage:
             neck = self.rig.turned(acting.skull(motion, self.head), acting.pivot_of(self.head))
             moved = self.rig.bent(moved, neck)
             camera = acting.repeated(camera, len(motion))
-        seen = self.rig.seen(camera, moved, generator.config.volume_resolution, neck)
+        size = generator.config.volume_resolution
+        seen = self.rig.seen(camera, moved, size, neck, self.rig.asked(face))
         plan = Plan(background_camera=avatar.camera)
         image = generator.render(self.person, camera, warp=seen.warp, plan=plan).image
         if self.look.mouth == "head":

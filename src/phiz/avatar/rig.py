@@ -18,7 +18,7 @@ included, turns with it, and the neck bends (`Neck`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from phiz.avatar.avatar import Avatar
-from phiz.face.coeffs import FaceCoeffs
+from phiz.face.coeffs import FaceCoeffs, neutral
 from phiz.face.head import Head
 from phiz.face.morphable import MorphableModel, Part
 from phiz.generator.volume import Stage
@@ -45,6 +45,10 @@ NECK_LOW, NECK_HIGH = 0.05, 0.0
 SHOULDERS, SKULL = 0.35, 0.95
 """Of a model that knows how much of a turn each vertex takes part in: up to here nothing, from there all.
 A picture of a person ends soon below the chin, and what it ends with should rest."""
+LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
+LIFT = 0.009
+"""Metres above where they are at rest that closed lids are asked: at rest they are a narrow band in the shadow of
+the lashes, and what one sees of a closed lid is the skin above that."""
 SPREADS = 3.0
 """Standard deviations after which a blur ends."""
 
@@ -122,6 +126,8 @@ class Rig:
     """The surface at rest, in the generator's frame."""
     is_inside: Bool[Tensor, " f"]
     """Of each triangle, whether it belongs to the inside of the mouth."""
+    lids: Float[Tensor, "e v"]
+    """How far each vertex is a lid that an expression closes, 0 to 1; nothing where expressions have no names."""
     neck_share: Float[Tensor, " v"] | None
     """Of each vertex, in how much of a turn of the head it takes part, where the model knows."""
 
@@ -136,6 +142,7 @@ class Rig:
             generator_from_head=matrix,
             still=frames.transform(matrix, head.vertices(avatar.rest))[0],
             is_inside=torch.isin(head.parts, torch.tensor([int(part) for part in INSIDE])),
+            lids=lids_of(head),
             neck_share=smooth(head.neck_weight, SHOULDERS, SKULL) if isinstance(head, Head) else None,
         )
 
@@ -164,17 +171,30 @@ class Rig:
             high=NECK_HIGH * self.unit,
         )
 
+    def asked(self, face: FaceCoeffs) -> Float[Tensor, "b v 3"]:
+        """Return where the still field is asked for each vertex: where it is at rest, but for closed lids."""
+        closed = ((face.expression - self.rest.expression) @ self.lids).clamp(0, 1)
+        up = self.generator_from_head[:3, 1] / frames.scale_of(self.generator_from_head)
+        return self.still + closed[..., None] * (LIFT * self.unit * up)
+
     def seen(
-        self, camera: Camera, moved: Float[Tensor, "b v 3"], size: int, neck: Neck | None = None
+        self,
+        camera: Camera,
+        moved: Float[Tensor, "b v 3"],
+        size: int,
+        neck: Neck | None = None,
+        asked: Float[Tensor, "b v 3"] | None = None,
     ) -> Seen:
         """Return what the rays through the pixels of a square picture meet.
 
-        `moved` are surfaces as they are seen; with a `neck`, it has turned them already.
+        `moved` are surfaces as they are seen; with a `neck`, it has turned them already. `asked` is where the
+        still field is asked for each vertex; without it where the vertex is at rest.
         """
         count = max(len(moved), camera.batch)
         screens = cameras.to_screen(camera, moved, size, size).expand(count, -1, -1)
         hits = raster.rasterise_batch(screens, self.head.triangles, size, size, cull=True)
-        both = torch.cat([self.still.expand_as(moved), moved], dim=-1).expand(count, -1, -1)
+        still = self.still.expand_as(moved) if asked is None else asked
+        both = torch.cat([still, moved], dim=-1).expand(count, -1, -1)
         found = raster.interpolate(both, self.head.triangles, hits)
         still, now = found[..., :3], found[..., 3:]
         if neck is not None:
@@ -197,6 +217,20 @@ class Rig:
             fade=FADE * self.unit,
             neck=neck,
         )
+
+
+def lids_of(head: MorphableModel) -> Float[Tensor, "e v"]:
+    """Return how far each vertex is part of an upper lid that an expression closes."""
+    rest = neutral(head.sizes)
+    still = head.vertices(rest)[0]
+    found = still.new_zeros(head.sizes.expression, len(still))
+    for number, name in enumerate(head.expression_names):
+        if name in LIDS:
+            closed = rest.expression.clone()
+            closed[0, number] = 1
+            down = (still - head.vertices(replace(rest, expression=closed))[0])[:, 1].clamp(min=0)
+            found[number] = down / down.max().clamp(min=1e-9)
+    return found
 
 
 def scaled(generator_from_head: Float[Tensor, "4 4"], unit: float) -> Float[Tensor, "4 4"]:
