@@ -47,8 +47,8 @@ SHOULDERS, SKULL = 0.35, 0.95
 A picture of a person ends soon below the chin, and what it ends with should rest."""
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 LIFT = 0.009
-"""Metres above where they are at rest that closed lids are asked: at rest they are a narrow band in the shadow of
-the lashes, and what one sees of a closed lid is the skin above that."""
+"""Metres above where they are at rest that closed lids are asked: at rest they are a narrow band in the
+shadow of the lashes, and what one sees of a closed lid is the skin above that."""
 SPREADS = 3.0
 """Standard deviations after which a blur ends."""
 
@@ -127,7 +127,7 @@ class Rig:
     is_inside: Bool[Tensor, " f"]
     """Of each triangle, whether it belongs to the inside of the mouth."""
     lids: Float[Tensor, "e v"]
-    """How far each vertex is a lid that an expression closes, 0 to 1; nothing where expressions have no names."""
+    """How far each vertex is a lid that an expression closes, 0 to 1; all 0 without names."""
     neck_share: Float[Tensor, " v"] | None
     """Of each vertex, in how much of a turn of the head it takes part, where the model knows."""
 
