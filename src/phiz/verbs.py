@@ -78,6 +78,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.train.head_motion:train_head_motion",
         "Train our own network that moves heads while they speak.",
     ),
+    "train lipaint": Verb(
+        "phiz.train.lipaint:train_lipaint",
+        "Train a network that draws the mouths of a generator's people.",
+    ),
     "train arcface": Verb("phiz.train.arcface:train_arcface", "Train a network to recognise people."),
     "train head": Verb(
         "phiz.train.head:train_head",
@@ -132,6 +136,10 @@ VERBS: Mapping[str, Verb] = {
     "import original": Verb(
         "phiz.importers.original:import_original",
         "Convert a folder of all published weights into a studio folder.",
+    ),
+    "import lipaintnet": Verb(
+        "phiz.importers.lipaintnet:import_lipaintnet",
+        "Convert the published network that draws mouths without running anything in its file.",
     ),
     "import sadtalker": Verb(
         "phiz.importers.sadtalker:import_sadtalker",
