@@ -266,7 +266,7 @@ def painter(someone: Avatar, studio: Studio, manner: Manner, *, follows_poses: b
             resized(frame, manner.finish.size) if manner.finish.size else frame
             for frame in published_recipes.painted(studio, someone, motion, follows_poses=follows_poses)
         )
-    stage = Stage.of(someone, manner.look)
+    stage = Stage.of(someone, manner.look, studio)
     return lambda motion: finished(played(stage, motion), manner.finish, stage)
 
 

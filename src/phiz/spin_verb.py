@@ -75,7 +75,7 @@ def spin_verb(config: SpinConfig, console: Console) -> Mapping[str, object]:
         way = paths.read(config.camera, frames)
     studio = Studio.built_in() if config.networks is None else Studio.open(config.networks)
     person = Whom(path=config.avatar, seed=config.seed, face=config.face)
-    stage = Stage.of(whom.meet(person, studio, console), config.look)
+    stage = Stage.of(whom.meet(person, studio, console), config.look, studio)
     shown = console.progress(turning(stage, way), total=frames, label="painting")
     video.write(config.output, shown, fps=FPS)
     console.say(f"{config.output}: {frames / FPS:.1f} s, {frames} frames.")

@@ -19,10 +19,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.animate import acting
+from phiz.animate.lipaint import Filling
 from phiz.animate.lipaint_network import LipaintNet
 from phiz.animate.mouth import Mouth
 from phiz.avatar.avatar import Avatar
 from phiz.avatar.rig import Rig
+from phiz.errors import MissingError
 from phiz.face import models
 from phiz.face.coeffs import Motion
 from phiz.face.morphable import MorphableModel
@@ -67,11 +69,22 @@ class Stage:
     mouth: Mouth
     person: Prepared
     look: Look
+    filling: Filling | None = None
+    """Who paints the inside of the mouth, where a network does."""
 
     @staticmethod
     @torch.no_grad()
-    def of(avatar: Avatar, look: Look | None = None) -> Stage:
-        """Return the stage of a person."""
+    def of(avatar: Avatar, look: Look | None = None, studio: Networks | None = None) -> Stage:
+        """Return the stage of a person; a network that paints mouths comes from a studio."""
+        look = look or Look()
+        filling = None
+        if look.mouth == "lipaint":
+            if studio is None or studio.lipaint is None:
+                raise MissingError(
+                    "this studio has no network that paints mouths. Train one with 'phiz train lipaint', or "
+                    "use --look.mouth head"
+                )
+            filling = Filling.of(avatar, studio.lipaint)
         head = models.open_model(avatar.head)
         rig = Rig.of(avatar, head)
         return Stage(
@@ -80,7 +93,8 @@ class Stage:
             rig=rig,
             mouth=Mouth.of(rig),
             person=avatar.prepare(),
-            look=look or Look(),
+            look=look,
+            filling=filling,
         )
 
     def neck_share(self, points: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
@@ -104,7 +118,10 @@ class Stage:
         size = generator.config.volume_resolution
         seen = self.rig.seen(camera, moved, size, neck, self.rig.asked(face))
         plan = Plan(background_camera=avatar.camera)
-        image = generator.render(self.person, camera, warp=seen.warp, plan=plan).image
+        edit = None
+        if self.filling is not None:
+            edit = self.filling.edit(face.expression, camera, seen, avatar.camera)
+        image = generator.render(self.person, camera, warp=seen.warp, edit=edit, plan=plan).image
         if self.look.mouth == "head":
             image = self.mouth.painted(image, camera, moved)
         return image.clamp(-1, 1)
@@ -114,7 +131,7 @@ def animate(
     avatar: Avatar, motion: Motion, studio: Networks | None = None, look: Look | None = None
 ) -> Iterator[Float[Tensor, "3 h w"]]:
     """Yield the frames of a person who moves like this."""
-    return played(Stage.of(avatar, look), motion)
+    return played(Stage.of(avatar, look, studio), motion)
 
 
 def played(stage: Stage, motion: Motion) -> Iterator[Float[Tensor, "3 h w"]]:

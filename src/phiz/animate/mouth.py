@@ -25,13 +25,13 @@ GUMS = (0.64, 0.40, 0.39)
 TONGUE = (0.68, 0.42, 0.40)
 DEEP = (0.16, 0.06, 0.055)
 """Own colours of the inside, sRGB in [0, 1]; the last is what every colour becomes deep in the throat."""
-FADE, TOOTH_FADE = 0.035, 0.040
+FADE, TOOTH_FADE = 0.038, 0.026
 """Light falls to 1/e this far behind the lips, in metres; pale and smooth teeth keep more of it."""
 FINER = 2
 """Pixels drawn for one of the picture, across."""
 ROUND = 0.12
 """Share of the lips' box that is added around it."""
-LEAST_LIGHT, MOST_LIGHT = 0.5, 1.15
+LEAST_LIGHT, MOST_LIGHT = 0.85, 1.15
 """Light that a fit found on skin is not trusted beyond these inside the mouth."""
 
 
@@ -87,7 +87,7 @@ class Mouth:
         light = shade.irradiance(normals, self.rig.rest.light[0]).clamp(LEAST_LIGHT, MOST_LIGHT)
         front = (moved @ head_from_generator)[..., 2] / self.rig.unit
         lips = torch.quantile(front[:, self.lips], 0.5, dim=1, keepdim=True)
-        reached = torch.exp(-(lips - front).clamp(min=0) / self.fade)[..., None]
+        reached = torch.exp(-((lips - front).clamp(min=0) / self.fade).square())[..., None]
         deep = moved.new_tensor(DEEP)
         return torch.lerp(deep, self.own * light, reached).clamp(0, 1) * 2 - 1
 

@@ -65,7 +65,7 @@ class Avatar:
         """Return the person as the generator draws them, whatever the camera."""
         return self.with_styles(self.w)
 
-    def with_styles(self, w: Float[Tensor, "1 n w"]) -> Prepared:
+    def with_styles(self, w: Float[Tensor, "b n w"]) -> Prepared:
         """Return the person in other styles: with an open mouth, for example."""
         prepared = self.generator.prepare(w, self.background)
         painted = prepared.field.planes
