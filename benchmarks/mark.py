@@ -97,8 +97,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=125)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    threshold = math.sqrt(2 * math.log(2**32 / mark.FALSE_ALARM))
-    expected = math.sqrt(-2 * math.log(mark.FALSE_ALARM))
+    threshold, expected = (math.sqrt(2 * math.log(2 * n / mark.FALSE_ALARM)) for n in (2**32, 1))
     print(f"found above {threshold:.2f}, one that is expected above {expected:.2f}")
     for size in (256, 512, 1024):
         print(f"marking {size} x {size}: {milliseconds(torch.rand(3, size, size) * 2 - 1):.2f} ms a frame")

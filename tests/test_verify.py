@@ -89,6 +89,25 @@ def test_a_foreign_film_and_a_picture_have_nothing(tmp_path: Path) -> None:
         assert "mark: none found" in said
 
 
+def test_a_film_that_another_key_signed_anew_is_told_apart(film: Path) -> None:
+    provenance.sign(film, ingredients=[], title="mine now", keys=signing.make("a thief"), is_marked=True)
+    result, said = looked_at(film)
+    assert "a thief" in said
+    assert "of this machine's own key, not of the one that signed" in said
+    assert not result["mark"]["is_signers"]  # type: ignore[index]
+
+
+def test_a_stranger_s_words_cannot_steer_the_terminal(film: Path) -> None:
+    sly = Ingredient(title="\x1b[2Jphoto\n", format="x" * 1000, sha256="ab" * 32)
+    provenance.sign(film, ingredients=[sly], title="a\x1b]0;film\x07\nmanifest: none", is_marked=True)
+    result, said = looked_at(film)
+    assert result["exit_code"] == 0
+    assert "\x1b" not in said
+    assert "\x07" not in said
+    assert "\nmanifest: none" not in said
+    assert max(map(len, said.splitlines())) < 400
+
+
 def test_bad_files_are_errors(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"nothing")
     for path in (tmp_path / "a.mp4", tmp_path / "missing.mp4", tmp_path):

@@ -16,6 +16,9 @@ from phiz.media.provenance import Report
 from phiz.options import positional
 
 EXIT_MISSING = 1
+LONGEST = 200
+"""Letters of a line; whoever signs may write as much as they like."""
+
 _SOURCES: Mapping[str, str] = {
     "trainedAlgorithmicMedia": "made by a trained model",
     "compositeWithTrainedAlgorithmicMedia": "made in part by a trained model",
@@ -72,24 +75,26 @@ def _frames(path: Path) -> Iterator[Float[Tensor, "3 h w"]]:
 def _tell_manifest(report: Report, console: Console, *, is_own: bool) -> None:
     claimed = report.claimed
     if report.state == "none":
-        console.say(f"manifest: none ({report.problem}). Nothing says where this comes from.")
+        _say(console, f"manifest: none ({report.problem}). Nothing says where this comes from.")
         return
     if report.state == "damaged":
-        console.say(f"manifest: not to be believed; {report.problem}.")
+        _say(console, f"manifest: not to be believed; {report.problem}.")
     if report.state == "changed":
-        console.say("manifest: the film was changed since it was signed.")
+        _say(console, "manifest: the film was changed since it was signed.")
     if report.state == "valid":
-        console.say("manifest: valid; the film is as it was signed.")
+        _say(console, "manifest: valid; the film is as it was signed.")
     if claimed is None:
         return
     whose = "this machine's own key" if is_own else "a key that this machine does not know"
-    console.say(f"  signed by  {claimed.signer.name} ({claimed.signer.fingerprint[:8]}), {whose}")
-    console.say(f"  made with  {claimed.generator or 'something that does not say so'}")
-    console.say(f"  title      {claimed.title}")
-    console.say(f"  source     {_SOURCES.get(claimed.source, claimed.source or 'not told')}")
-    console.say(f"  actions    {', '.join(claimed.actions)}")
+    _say(console, f"  signed by  {claimed.signer.name} ({claimed.signer.fingerprint[:8]}), {whose}")
+    _say(console, f"  made with  {claimed.generator or 'something that does not say so'}")
+    _say(console, f"  title      {claimed.title}")
+    _say(console, f"  source     {_SOURCES.get(claimed.source, claimed.source or 'not told')}")
+    _say(console, f"  actions    {', '.join(claimed.actions)}")
     if claimed.ingredients:
-        rows = [(part.title, part.format, part.sha256) for part in claimed.ingredients]
+        rows = [
+            (_plain(part.title), _plain(part.format), _plain(part.sha256)) for part in claimed.ingredients
+        ]
         console.table(("made of", "format", "SHA-256"), rows)
 
 
@@ -97,14 +102,26 @@ def _tell_mark(
     found: Detection, console: Console, *, own: signing.Keys | None, signer: signing.Signer | None
 ) -> None:
     if not found.found or found.payload is None:
-        console.say("mark: none found.")
+        _say(console, "mark: none found.")
         return
     whose = "of a key that nobody here knows"
     if own is not None and found.payload == own.number:
         whose = "of this machine's own key"
     elif signer is not None and found.payload == signer.number:
         whose = "of the key that signed"
-    console.say(f"mark: {found.payload:08x}, the number {whose} (chance alone: below {found.chance:.0e}).")
+    if signer is not None and found.payload != signer.number:
+        whose += ", not of the one that signed"
+    _say(console, f"mark: {found.payload:08x}, the number {whose} (chance alone: below {found.chance:.0e}).")
+
+
+def _say(console: Console, text: str) -> None:
+    console.say(_plain(text))
+
+
+def _plain(text: str) -> str:
+    """Return a text that a stranger wrote, without what would steer a terminal."""
+    short = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return "".join(c if c.isprintable() else "?" for c in short)
 
 
 def _manifest_told(report: Report, *, is_own: bool) -> Mapping[str, object]:

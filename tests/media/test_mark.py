@@ -69,6 +69,14 @@ def test_a_mark_that_is_expected_is_found_where_it_is_fainter() -> None:
     assert not mark._decided(agreements, (PAYLOAD + 1,)).found
 
 
+def test_looking_for_two_things_is_no_likelier_to_err() -> None:
+    known, blind = mark._chance(5.3, 1), mark._chance(8.5, 1 << 32)
+    assert max(known, blind) < mark.FALSE_ALARM < known + blind
+    agreements = torch.zeros(mark.BYTES, mark.VALUES)
+    agreements[range(mark.BYTES), list(mark._message(PAYLOAD))] = 5.3 / mark.BYTES
+    assert not mark._decided(agreements, (PAYLOAD,)).found
+
+
 def test_frames_keep_42_db_and_a_plain_wall_moves_by_one_level() -> None:
     clean, changed = scene(1)[0], marked(scene(1))[0]
     error = image.to_bytes(clean).float() - image.to_bytes(changed).float()

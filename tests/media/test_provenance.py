@@ -124,6 +124,41 @@ def test_a_signature_that_leaves_the_pictures_out_is_worth_nothing(
     assert "leaves the pictures out" in report.problem
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"xpath": "/uuid", "data": [{"value": boxes.C2PA}]},
+        {"xpath": "/uuid", "data": [{"offset": 8}]},
+        {"xpath": "/uuid", "data": [{"offset": -1, "value": b""}]},
+        {"xpath": "/uuid", "data": ["text"]},
+        {"xpath": "/moov/trak"},
+        "text",
+    ],
+)
+def test_a_foreign_manifest_of_another_layout_is_damaged_and_no_crash(
+    film: Path, monkeypatch: pytest.MonkeyPatch, rule: object
+) -> None:
+    binding = provenance._binding
+    monkeypatch.setattr(provenance, "_binding", lambda digest: {**binding(digest), "exclusions": [rule]})
+    monkeypatch.setattr(provenance, "_digest", lambda *_: bytes(32))
+    sign(film)
+    monkeypatch.undo()
+    report = provenance.read(film)
+    assert report.state == "damaged"
+    assert report.claimed is not None  # the signature itself is right
+
+
+def test_a_file_that_is_hashed_piece_by_piece_is_not_called_changed(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binding = provenance._binding
+    monkeypatch.setattr(
+        provenance, "_binding", lambda digest: {**binding(digest), "hash": None, "merkle": []}
+    )
+    sign(film)
+    assert provenance.read(film).state == "damaged"
+
+
 def test_what_cannot_be_signed_is_said_and_stays_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"no film at all")
     with pytest.raises(MediaError, match=r"cannot be signed.*Write it again"):

@@ -48,6 +48,20 @@ def test_what_is_no_signature_is_refused(value: object) -> None:
         signing.check(cbor.encode(value), b"")
 
 
+def test_the_key_of_whoever_is_first_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, first = tmp_path / signing.FILE, signing.make()
+    make = signing.make
+
+    def slowly() -> signing.Keys:
+        signing._store(path, first)  # another process, in the same moment
+        return make()
+
+    monkeypatch.setattr(signing, "make", slowly)
+    assert signing.own(tmp_path).fingerprint == first.fingerprint
+    assert [file.name for file in tmp_path.iterdir()] == [signing.FILE]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
 def test_the_certificate_is_as_c2pa_wants_it(keys: signing.Keys) -> None:
     leaf, root = keys.chain
     leaf.verify_directly_issued_by(root)

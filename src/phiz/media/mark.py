@@ -115,10 +115,17 @@ def detect(
 
 
 def _decided(agreements: Float[Tensor, "g v"], expected: Sequence[int]) -> Detection:
-    """Return the likelier of: the best of all messages, the best of those expected, or none at all."""
+    """Return the likelier of: the best of all messages, the best of those expected, or none at all.
+
+    Who looks twice may err twice: where messages are expected, either answer counts double.
+    """
+    looks = 2 if expected else 1
     blind = _best(agreements)
     known = max(((_score(agreements, p), p) for p in expected), default=(0.0, 0))
-    options = ((_chance(known[0], len(expected)), known), (_chance(blind[0], 1 << 32), blind))
+    options = (
+        (_chance(known[0], looks * len(expected)), known),
+        (_chance(blind[0], looks << 32), blind),
+    )
     chance, (score, payload) = min(options, key=lambda option: (option[0], -option[1][0]))
     found = chance < FALSE_ALARM
     return Detection(found=found, payload=payload if found else None, score=score, chance=chance)

@@ -147,10 +147,12 @@ def _read(file: BufferedIOBase, found: list[Box]) -> Report:
     try:
         if claimed.binding.get("alg", manifest.ALGORITHM) != manifest.ALGORITHM:
             raise ValueError("the file is hashed in a way that phiz does not check (only SHA-256)")
+        if not isinstance(claimed.binding.get("hash"), bytes):
+            raise ValueError("the file is hashed piece by piece, which phiz does not check")
         digest = _digest(file, claimed.binding.get("exclusions", ()))
     except (ValueError, TypeError) as error:
         return Report(state="damaged", problem=str(error), claimed=claimed)
-    if digest != claimed.binding.get("hash"):
+    if digest != claimed.binding["hash"]:
         return Report(state="changed", problem="the film was changed since it was signed", claimed=claimed)
     return Report(state="valid", claimed=claimed)
 
@@ -240,8 +242,16 @@ def _is_excluded(file: BufferedIOBase, box: Box, rule: object) -> bool:
         raise ValueError(f"it leaves out parts of {path}, which phiz does not check")
     if path[1:].encode() != box.kind:
         return False
-    for part in rule.get("data") or ():
-        file.seek(box.start + int(part["offset"]))
-        if file.read(len(part["value"])) != part["value"]:
-            return False
-    return True
+    return all(_holds(file, box, part) for part in rule.get("data") or ())
+
+
+def _holds(file: BufferedIOBase, box: Box, part: object) -> bool:
+    """Return whether a box has certain bytes at a certain place."""
+    told = part if isinstance(part, Mapping) else {}
+    offset, value = told.get("offset"), told.get("value")
+    if not isinstance(offset, int) or not isinstance(value, bytes) or offset < 0:
+        raise ValueError("it is not laid out as a manifest is")
+    if offset + len(value) > box.size:
+        return False
+    file.seek(box.start + offset)
+    return file.read(len(value)) == value

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -230,10 +231,20 @@ def _named(name: str) -> x509.Name:
 
 
 def _store(path: Path, keys: Keys) -> None:
+    """Write a key where there is none; one that another process made at the same time stays."""
     private = keys.private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     certificates = b"".join(c.public_bytes(serialization.Encoding.PEM) for c in keys.chain)
-    with checkpoint.atomic(path) as temporary:
+    draft = path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+    with checkpoint.atomic(draft) as temporary:
         temporary.chmod(0o600)  # before the key is in it
         temporary.write_bytes(private + certificates)
+    try:
+        os.link(draft, path)  # unlike a rename, it never takes the place of a file
+    except FileExistsError:
+        pass
+    except OSError:  # a disk without links
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
