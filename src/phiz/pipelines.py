@@ -151,7 +151,7 @@ def talk_as(
         console=console or Console(quiet=True),
         key=key_of(someone, manner),
         provenance=manner.provenance,
-        made_of=manner.made_of,
+        made_of=_made_of(manner, studio),
     )
 
 
@@ -184,7 +184,7 @@ def talk_with_poses(
         console=console,
         key=key_of(someone, manner),
         provenance=manner.provenance,
-        made_of=(*manner.made_of, *_files(poses)),
+        made_of=(*_made_of(manner, studio), *_files(poses)),
     )
     return replace(film, bridged=driver.bridged)
 
@@ -208,7 +208,7 @@ def mimic_video(
         motion = driving.mimicked(motion, someone, is_absolute=manner.is_absolute, amount=manner.dials.lips)
     seen = time.perf_counter()
     sound = driver if driving.has_sound(driver) else None
-    made_of = (*manner.made_of, *_files(driver))
+    made_of = (*_made_of(manner, studio), *_files(driver))
     paint, key = painter(someone, studio, manner, follows_poses=True), key_of(someone, manner)
     film = _filmed(motion, sound, output, paint, console, key, manner.provenance, made_of)
     return replace(film, listening_s=seen - start, bridged=found.bridged)
@@ -298,6 +298,11 @@ def _driver(path: Path, studio: Studio, manner: Manner, console: Console) -> Dri
     if manner.method == "published" and path.suffix != SUFFIX:
         return Driver(motion=published_recipes.driven(studio, path), bridged=0)
     return driving.motion_of(path, console)
+
+
+def _made_of(manner: Manner, studio: Studio) -> tuple[Ingredient, ...]:
+    """Return what a film's manifest names: the person's file, and the networks that move them."""
+    return (*manner.made_of, *(Ingredient.of(path, is_network=True) for path in studio.sources))
 
 
 def _files(path: Path) -> list[Ingredient]:

@@ -63,6 +63,8 @@ class SpinConfig:
 def spin_verb(config: SpinConfig, console: Console) -> Mapping[str, object]:
     """Film a person from all sides, sitting still.
 
+    Only use faces of people who agreed to it, or of people who never lived.
+
     Examples:
         phiz spin anna.avatar -o turn.mp4
         phiz spin --seed 7 --path sway --yaw 40 -o seven.mp4

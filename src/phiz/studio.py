@@ -43,6 +43,8 @@ class Studio:
     encoder: EncoderNet | None = None
     parser: Parser | None = None
     regressor: Regressor | None = None
+    sources: tuple[Path, ...] = ()
+    """The files that the networks of speech came from."""
     facemodel: Path | None = None
     """The head model that the networks speak of, where it is not the built-in one."""
 
@@ -73,6 +75,8 @@ class Studio:
         Where both are there, ours are taken. A network of speech has to be among them.
         """
         mouth, published = _file(folder, files.MOUTH.name), _file(folder, files.EXPRESSION.name)
+        sources = [path for path in (mouth, published) if path.exists()][:1]
+        sources += [path for path in (_file(folder, HEAD.name),) if path.exists()]
         expression: MouthNet | ExpressionNet
         if mouth.exists():
             expression = files.load(files.MOUTH, mouth)
@@ -87,6 +91,7 @@ class Studio:
         return Studio(
             expression=expression,
             pose=_pose(folder),
+            sources=tuple(sources),
             generator=store.load(drawn) if drawn.exists() else None,
             lipaint=_network(LIPAINT, folder),
             encoder=_network(ENCODER, folder),
