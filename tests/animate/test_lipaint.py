@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from avatar_fixtures import making
@@ -29,18 +27,23 @@ def stage(someone: Avatar, network: LipaintNet) -> Stage:
     return Stage.of(someone, Look(mouth="lipaint"), Studio(lipaint=network))
 
 
-def test_a_shut_mouth_is_left_alone(stage: Stage, our_head: Head) -> None:
-    plain = replace(stage, look=Look(mouth="none"), filling=None)
+@pytest.fixture(scope="module")
+def plain(someone: Avatar) -> Stage:
+    return Stage.of(someone, Look(mouth="none", quality="fine"))
+
+
+def test_a_shut_mouth_is_left_alone(stage: Stage, plain: Stage, our_head: Head) -> None:
     motion = making(our_head, browInnerUp=0.5)
-    assert torch.equal(stage.draw(motion), plain.draw(motion))
+    assert torch.allclose(stage.draw(motion), plain.draw(motion), atol=1e-5)
 
 
-def test_an_open_one_is_filled_and_the_rest_of_the_face_stays(stage: Stage, our_head: Head) -> None:
-    plain = replace(stage, look=Look(mouth="none"), filling=None)
+def test_an_open_one_is_filled_and_the_rest_of_the_face_stays(
+    stage: Stage, plain: Stage, our_head: Head
+) -> None:
     motion = making(our_head, jawOpen=0.8)
     change = (stage.draw(motion) - plain.draw(motion)).abs().amax(1)[0]
     assert float(change[180:215, 110:150].mean()) > 0.02
-    assert float(change[:120].max()) == 0
+    assert float(change[:120].max()) < 1e-5
 
 
 def test_the_networks_answer_at_rest_is_taken_off(someone: Avatar, network: LipaintNet) -> None:

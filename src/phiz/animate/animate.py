@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.animate import acting
+from phiz.animate.bake import Bake, Quality
 from phiz.animate.lipaint import Filling
 from phiz.animate.lipaint_network import LipaintNet
 from phiz.animate.mouth import Mouth
@@ -51,8 +52,10 @@ class Look:
     """What shows between the lips: the head model's teeth and tongue, what the network paints, or nothing."""
     turn: Literal["neck", "camera"] = "neck"
     """What turns with the head: the head alone, on its neck, or the camera round the whole figure."""
-    batch: int = 4
-    """Frames drawn together."""
+    quality: Quality = "normal"
+    """How carefully: a draft, as well as can be told apart, or with no shortcut at all."""
+    batch: int = 8
+    """Frames whose faces are made together."""
 
     def __post_init__(self) -> None:
         if self.batch < 1:
@@ -68,6 +71,7 @@ class Stage:
     rig: Rig
     mouth: Mouth
     person: Prepared
+    bake: Bake
     look: Look
     filling: Filling | None = None
     """Who paints the inside of the mouth, where a network does."""
@@ -86,13 +90,14 @@ class Stage:
                 )
             filling = Filling.of(avatar, studio.lipaint)
         head = models.open_model(avatar.head)
-        rig = Rig.of(avatar, head)
+        rig, person = Rig.of(avatar, head), avatar.prepare()
         return Stage(
             avatar=avatar,
             head=head,
             rig=rig,
             mouth=Mouth.of(rig),
-            person=avatar.prepare(),
+            person=person,
+            bake=Bake.of(avatar, rig, person, look.quality),
             look=look,
             filling=filling,
         )
@@ -115,13 +120,14 @@ class Stage:
             neck = self.rig.turned(acting.skull(motion, self.head), acting.pivot_of(self.head))
             moved = self.rig.bent(moved, neck)
             camera = acting.repeated(camera, len(motion))
-        size = generator.config.volume_resolution
-        seen = self.rig.seen(camera, moved, size, neck, self.rig.asked(face))
-        plan = Plan(background_camera=avatar.camera)
-        edit = None
-        if self.filling is not None:
+        if self.filling is None:
+            image = self.bake.images(camera, moved, neck, self.rig.asked(face))
+        else:
+            size = generator.config.volume_resolution
+            seen = self.rig.seen(camera, moved, size, neck, self.rig.asked(face))
             edit = self.filling.edit(face.expression, camera, seen, avatar.camera)
-        image = generator.render(self.person, camera, warp=seen.warp, edit=edit, plan=plan).image
+            plan = Plan(background_camera=avatar.camera)
+            image = generator.render(self.person, camera, warp=seen.warp, edit=edit, plan=plan).image
         if self.look.mouth == "head":
             image = self.mouth.painted(image, camera, moved)
         return image.clamp(-1, 1)

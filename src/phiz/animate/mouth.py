@@ -7,10 +7,10 @@ and laid over the picture exactly where one looks into the mouth.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
@@ -45,6 +45,10 @@ class Mouth:
     lips: Bool[Tensor, " v"]
     fade: Float[Tensor, " v"]
     """Metres behind the lips after which light has fallen to 1/e."""
+    inner: Int[Tensor, " n"]
+    """Vertices of the inside, and those around them."""
+    around: Int[Tensor, "f 3"]
+    """Triangles that they have normals from, by their places among `inner`."""
 
     @staticmethod
     def of(rig: Rig) -> Mouth:
@@ -56,8 +60,17 @@ class Mouth:
             numbers = torch.unique(head.triangles[head.parts == part])
             own[numbers] = own.new_tensor(colour)
             fade[numbers] = TOOTH_FADE if part is not Part.TONGUE else FADE
+        touching = torch.isin(head.triangles, torch.unique(head.triangles[rig.is_inside])).any(1)
+        inner, around = torch.unique(head.triangles[touching], return_inverse=True)
         regions = [REGIONS.index("upper_lip"), REGIONS.index("lower_lip")]
-        return Mouth(rig=rig, own=own, lips=head.regions[:, regions].amax(1) > 0.5, fade=fade)
+        return Mouth(
+            rig=rig,
+            own=own,
+            lips=head.regions[:, regions].amax(1) > 0.5,
+            fade=fade,
+            inner=inner,
+            around=around,
+        )
 
     def painted(
         self,
@@ -74,22 +87,25 @@ class Mouth:
             if box is None:
                 continue
             left, top, right, bottom = box
-            shown, share = self._drawn(seen, moved[k], colours[k], box, size)
-            below = image[k, :, top:bottom, left:right]
-            below += share * (shown - below)
+            drawn = self._drawn(seen, moved[k], colours[k], box, size)
+            if drawn is not None:
+                below = image[k, :, top:bottom, left:right]
+                below += drawn[1] * (drawn[0] - below)
         return image
 
     def colours(self, moved: Float[Tensor, "b v 3"]) -> Float[Tensor, "b v 3"]:
-        """Return lit colours of all vertices, in [-1, 1]; those inside darken behind the lips."""
-        normals = vertex_normals(moved, self.rig.head.triangles)
+        """Return lit colours of the vertices inside, in [-1, 1], darker behind the lips; of others, zero."""
+        own = moved[:, self.inner]
+        normals = vertex_normals(own, self.around)
         head_from_generator = self.rig.generator_from_head[:3, :3] / self.rig.unit  # rows: right, up, front
         normals = functional.normalize(normals @ head_from_generator, dim=-1)
         light = shade.irradiance(normals, self.rig.rest.light[0]).clamp(LEAST_LIGHT, MOST_LIGHT)
-        front = (moved @ head_from_generator)[..., 2] / self.rig.unit
-        lips = torch.quantile(front[:, self.lips], 0.5, dim=1, keepdim=True)
-        reached = torch.exp(-((lips - front).clamp(min=0) / self.fade).square())[..., None]
-        deep = moved.new_tensor(DEEP)
-        return torch.lerp(deep, self.own * light, reached).clamp(0, 1) * 2 - 1
+        ahead = head_from_generator[:, 2] / self.rig.unit
+        lips = torch.quantile(moved[:, self.lips] @ ahead, 0.5, dim=1, keepdim=True)
+        behind = (lips - own @ ahead).clamp(min=0) / self.fade[self.inner]
+        reached = torch.exp(-behind.square())[..., None]
+        shown = torch.lerp(moved.new_tensor(DEEP), self.own[self.inner] * light, reached)
+        return torch.zeros_like(moved).index_copy(1, self.inner, shown.clamp(0, 1) * 2 - 1)
 
     def _box(
         self, camera: Camera, moved: Float[Tensor, "v 3"], size: int
@@ -109,8 +125,8 @@ class Mouth:
         colours: Float[Tensor, "v 3"],
         box: tuple[int, int, int, int],
         size: int,
-    ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]]:
-        """Return the inside of the mouth in a box, and how much of each pixel shows it."""
+    ) -> tuple[Float[Tensor, "3 h w"], Float[Tensor, "1 h w"]] | None:
+        """Return the inside of the mouth in a box, and how much of each pixel shows it; None: nowhere."""
         left, top, right, bottom = box
         height, width = (bottom - top) * FINER, (right - left) * FINER
         screen = cameras.to_screen(camera, moved[None], size * FINER, size * FINER)[0]
@@ -118,6 +134,9 @@ class Mouth:
         triangles = self.rig.head.triangles
         hits = raster.rasterise(screen, triangles, height, width, cull=True)
         inside = hits.covered & self.rig.is_inside[hits.triangle.clamp(min=0).long()]
+        if not bool(inside.any()):
+            return None
+        hits = replace(hits, triangle=torch.where(inside, hits.triangle, -1))
         shown = raster.interpolate(colours, triangles, hits).permute(2, 0, 1)
         share = inside.to(shown.dtype)[None]
         mixed = functional.avg_pool2d(torch.cat([shown * share, share])[None], FINER)
