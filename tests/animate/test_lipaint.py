@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from avatar_fixtures import making
+from avatar_fixtures import making, psnr
 
 from phiz.animate import lipaint
 from phiz.animate.animate import Look, Stage
@@ -34,7 +34,7 @@ def plain(someone: Avatar) -> Stage:
 
 def test_a_shut_mouth_is_left_alone(stage: Stage, plain: Stage, our_head: Head) -> None:
     motion = making(our_head, browInnerUp=0.5)
-    assert torch.allclose(stage.draw(motion), plain.draw(motion), atol=1e-5)
+    assert psnr(stage.draw(motion), plain.draw(motion)) > 60
 
 
 def test_an_open_one_is_filled_and_the_rest_of_the_face_stays(

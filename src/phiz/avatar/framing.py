@@ -71,8 +71,9 @@ def of_photo(
     model = models.open_model(models.BUILT_IN) if head is None else head
     points = (landmarker.built_in() if finder is None else finder).find(photo)
     size = config.resolution
-    first = fit(model, points, [tuple(photo.shape[1:])], [photo])
-    rough = placed(model, first, tuple(photo.shape[1:]), config)
+    shape = photo.shape[1], photo.shape[2]
+    first = fit(model, points, [shape], [photo])
+    rough = placed(model, first, shape, config)
     crop, _ = cut(photo, rough.picture_from_crop, size)
     inside = Landmarks(
         xy=warp.apply(warp.invert(rough.picture_from_crop), points.xy),
@@ -113,7 +114,7 @@ class Placed:
 def placed(
     model: MorphableModel, found: Fit, picture_size: tuple[int, int], config: GeneratorConfig
 ) -> Placed:
-    """Return a generator's camera that sees a fitted face as its picture does, and the crop that fits best."""
+    """Return a generator's camera that sees a fitted face as its picture does, and the best crop."""
     face = found.face
     seen = found.camera.camera_from_world[0]
     turned = rotation.from_euler(face.rotation)[0] @ rotation.from_euler(face.neck)[0]
@@ -138,6 +139,16 @@ def placed(
     )
 
 
+def turned_upright(camera: Camera, size: int) -> Float[Tensor, "2 3"]:
+    """Return ``crop_from_upright``: the turn of a crop about its middle after which its head is upright."""
+    right, up = camera.world_from_camera[0, :3, :2].unbind(1)
+    roll = math.atan2(float(right[2]), float(up[2]))  # the generator's third axis points up
+    cosine, sine, middle = math.cos(roll), math.sin(roll), size / 2
+    linear = torch.tensor([[cosine, -sine], [sine, cosine]], dtype=torch.float64)
+    shift = torch.tensor([middle, middle], dtype=torch.float64)
+    return torch.cat([linear, (shift - linear @ shift)[:, None]], dim=1)
+
+
 def straightened(place: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
     """Return the shortest turn of a camera's frame after which a place lies straight ahead."""
     ahead = functional.normalize(place, dim=0)
@@ -147,18 +158,14 @@ def straightened(place: Float[Tensor, " 3"]) -> Float[Tensor, "3 3"]:
     return rotation.from_axis_angle(axis / sine.clamp(min=1e-12) * angle)
 
 
-def facing(
-    model: MorphableModel, vertices: Float[Tensor, "1 v 3"], camera: Camera
-) -> Bool[Tensor, " v"]:
+def facing(model: MorphableModel, vertices: Float[Tensor, "1 v 3"], camera: Camera) -> Bool[Tensor, " v"]:
     """Return which vertices of a surface in the camera's world look towards it."""
     # Normals are made in the head's handedness; the generator's frame is turned, not mirrored.
     normals = model.normals(vertices)[0]
     return ((camera.position - vertices[0]) * normals).sum(-1) > 0
 
 
-def similarity(
-    source: Float[Tensor, "n 2"], target: Float[Tensor, "n 2"]
-) -> Float[Tensor, "2 3"]:
+def similarity(source: Float[Tensor, "n 2"], target: Float[Tensor, "n 2"]) -> Float[Tensor, "2 3"]:
     """Return the turn, scale and shift that brings points nearest to others, by least squares."""
     middle, other = source.mean(0), target.mean(0)
     x, y = (source - middle).unbind(1)
@@ -188,9 +195,7 @@ def cut(
     return found[:3].clamp(-1, 1), found[3:].clamp(0, 1)
 
 
-def smaller(
-    photo: Float[Tensor, "3 h w"], largest: int = LARGEST
-) -> tuple[Float[Tensor, "3 h2 w2"], float]:
+def smaller(photo: Float[Tensor, "3 h w"], largest: int = LARGEST) -> tuple[Float[Tensor, "3 h2 w2"], float]:
     """Return a photo of at most so many pixels a side, and by how much it shrank."""
     height, width = photo.shape[1:]
     scale = largest / max(height, width)
@@ -209,15 +214,18 @@ def at_rest(face: FaceCoeffs, turn: Float[Tensor, "3 3"]) -> FaceCoeffs:
 
 
 def doubts(
-    found: Fit, turn: Float[Tensor, "3 3"], seen: Float[Tensor, "1 s s"], photo_from_crop: Float[Tensor, "2 3"]
+    found: Fit,
+    turn: Float[Tensor, "3 3"],
+    seen: Float[Tensor, "1 s s"],
+    photo_from_crop: Float[Tensor, "2 3"],
 ) -> tuple[str, ...]:
     """Return why not to trust a face in its framing; nothing for good ones."""
     pitch, yaw, _ = (math.degrees(float(angle)) for angle in rotation.to_euler(turn))
     said = []
     if float(found.agreeing[0]) < DOUBTFUL:
         said.append(
-            f"only {float(found.agreeing[0]):.0%} of the face's points agree with any head; it may be hidden, "
-            f"drawn or not a face. {PLAIN}"
+            f"only {float(found.agreeing[0]):.0%} of the face's points agree with any head; it may be "
+            f"hidden, drawn or not a face. {PLAIN}"
         )
     if max(abs(yaw), abs(pitch)) > FAR_TURNED_DEG:
         said.append(f"the face is turned by {max(abs(yaw), abs(pitch)):.0f} degrees; half of it is guessed")

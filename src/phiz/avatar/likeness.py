@@ -17,13 +17,15 @@ from torch import Tensor
 from phiz.avatar import seeds
 from phiz.avatar.avatar import Avatar
 from phiz.avatar.descent import Descent, Task, Watch, seeded
+from phiz.avatar.squares import taken
 from phiz.avatar.targets import Targets, shrunk
-from phiz.avatar.tune import charbonnier, coverage, taken, weighted
+from phiz.avatar.tune import charbonnier, coverage, weighted
 from phiz.face.morphable import MorphableModel
 from phiz.generator.generator import Generator
 from phiz.generator.volume import RandomDraws
 from phiz.world import code as codes
 from phiz.world.grown.hair_cards import styles_for
+from phiz.world.people import IDENTITY_SPREAD
 
 PEOPLE = 1500
 """Seeds whose styles say how styles differ."""
@@ -91,7 +93,7 @@ def starts(
         return found
     layout = codes.code_layout(head, styles_for(head))
     code = torch.zeros(layout.size)
-    code[layout.where("identity")] = (identity / codes.IDENTITY_SPREAD).clamp(-3, 3)
+    code[layout.where("identity")] = (identity / IDENTITY_SPREAD).clamp(-3, 3)
     code = codes.with_expression(code, expression, head, styles_for(head))
     for category in layout.categories:
         if category.name == layout.categories[0].name:

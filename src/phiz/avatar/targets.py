@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Integer
 from torch import Tensor
 from torch.nn import functional
 
@@ -93,7 +93,7 @@ def surface(
     return functional.avg_pool2d(known, factor), ((near > 0) & (far - near < smooth)).to(known.dtype)
 
 
-def attention(labels: Int[Tensor, "v s s"], opacity: Float[Tensor, "v 1 s s"]) -> Float[Tensor, "v 1 s s"]:
+def attention(labels: Integer[Tensor, "v s s"], opacity: Float[Tensor, "v 1 s s"]) -> Float[Tensor, "v 1 s s"]:
     """Return how much each pixel counts: people look at eyes and mouths first, then at faces."""
     table = torch.ones(max(int(labels.max()), *LOOKED_AT) + 1)
     for label, weight in LOOKED_AT.items():

@@ -11,27 +11,28 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.nn import functional
 
+from phiz.avatar import carve
 from phiz.avatar.avatar import Avatar
 from phiz.avatar.descent import Descent, Keep, Progress, Task, Watch, seeded
+from phiz.avatar.squares import cut, square_places, taken
 from phiz.avatar.targets import Targets, pick, shrunk
-from phiz.generator.field import PlainLayer, PreparedField
-from phiz.generator.generator import Generator, Prepared, Rays
+from phiz.avatar.tunable import drawn_by, layers_for, own_parameters, summed, unevenness
+from phiz.generator.generator import Prepared, Rays
 from phiz.generator.volume import RandomDraws
 from phiz.layers import perceptual
+from phiz.layers.threads import own_threads
+from phiz.world.data.produce import one_thread
 
 SLIGHT = 0.02
 """Differences of colour below this count with their square, above as they are."""
-FADED = 4
-"""The coarsest map that is added to the planes has this many times fewer rows; the next is twice as fine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,19 +43,21 @@ class TuneConfig:
     """Time after which it ends."""
     steps: int = 600
     """Steps after which it ends, if they come first."""
+    least_steps: int = 200
+    """Steps before which it does not end, however long they take on a busy machine."""
     ray_share: float = 0.15
     """Of the whole: how much of it looks at single rays."""
     ray_views: int = 4
     rays: int = 768
-    """Views a step while it does, and rays in each."""
+    """Views a step and thread while it does, and rays in each."""
     views: int = 1
-    """Whole pictures a step then ..."""
-    whole_every: int = 4
+    """Whole pictures a step and thread then ..."""
+    whole_every: int = 8
     """... which is one step in so many; the others draw squares."""
     side: int = 26
     """Of a square, in pixels of the volume."""
-    square_views: int = 3
-    """Squares a step, each of a view."""
+    square_views: int = 2
+    """Squares a step and thread, each of a view."""
     rate: float = 6e-3
     """Of Adam, for the network; it falls along a cosine."""
     planes_rate: float = 30.0
@@ -66,7 +69,11 @@ class TuneConfig:
     look_weight: float = 1.0
     """Of the perceptual distance."""
     depth_weight: float = 30.0
-    opacity_weight: float = 0.5
+    opacity_weight: float = 2.0
+    empty_weight: float = 3.0
+    """Of what floats where some view sees past it."""
+    empty_points: int = 1024
+    """Places a step at which that is looked for."""
     keep_weight: float = 1e-4
     """Of the square of what is added to the planes."""
     even_weight: float = 1e-3
@@ -81,6 +88,8 @@ class TuneConfig:
 
 
 TUNE = TuneConfig()
+EMPTY_POOL = 40
+"""How many times more places are known than are looked at in a step."""
 MARGIN = 3
 """Of the volume's pixels: how far beyond a place the upsampler's convolutions see, roughly."""
 
@@ -126,12 +135,14 @@ class Tuning:
         self.all = Part(targets, shrunk(targets.pictures, size), shrunk(targets.weight, size))
         self.drawn = seeded(config.seed)
         self.chance = self.drawn.generator
-        self.draws = RandomDraws(self.chance)
         with torch.no_grad():
             painted = avatar.prepare().field.planes
         self.painted = None if painted is None else painted.detach().contiguous()
-        self.added = _layers(self.painted)
+        self.added = layers_for(self.painted)
         self.background = None if avatar.background is None else torch.zeros_like(avatar.background)
+        span = self.generator.config.planes_span
+        self.empty = carve.empty_points(targets, span, EMPTY_POOL * config.empty_points, self.chance)
+        self.threads, self.pool = torch.get_num_threads(), own_threads()
         self.begun = clock()
         self.history: list[float] = []
 
@@ -157,12 +168,14 @@ class Tuning:
             given={"pictures": self.all.targets.pictures},
         )
         descent = Descent(task, self.leaves, self.drawn, keep, clock=self.clock)
-        descent.run(self.watching(watch))
+        with one_thread():
+            descent.run(self.watching(watch))
         return self.result()
 
     def share(self, step: int) -> float:
-        """Return how much is done, from 0 to 1, by steps or by time."""
-        return min(max(step / self.config.steps, (self.clock() - self.begun) / self.config.seconds), 1.0)
+        """Return how much is done, from 0 to 1, by steps or by time; time waits for the least of steps."""
+        by_time = (self.clock() - self.begun) / self.config.seconds
+        return min(max(step / self.config.steps, min(by_time, step / max(self.config.least_steps, 1))), 1.0)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
@@ -174,15 +187,17 @@ class Tuning:
         """Return who ends it when time is up, and tells how much of it is left."""
 
         def look(progress: Progress) -> bool:
-            left = self.config.seconds - (self.clock() - self.begun)
-            told = replace(progress, seconds_left=max(min(progress.seconds_left, left), 0.0))
-            return (watch is not None and watch(told)) or left <= 0
+            taken = self.clock() - self.begun
+            least = taken / progress.step * max(self.config.least_steps - progress.step, 0)
+            left = max(min(progress.seconds_left, max(self.config.seconds - taken, least)), 0.0)
+            is_over = self.share(progress.step) >= 1
+            return (watch is not None and watch(replace(progress, seconds_left=left))) or is_over
 
         return look
 
     def is_enough(self, losses: Mapping[str, float]) -> bool:
         """Return whether whole pictures hardly get better any more."""
-        if "picture" not in losses:
+        if losses["picture"] <= 0:  # rays alone
             return False
         self.history.append(losses["loss"])
         n = self.config.patience
@@ -203,45 +218,78 @@ class Tuning:
         return summed(self.added, self.painted.shape[-1]) * self.config.planes_rate
 
     def losses(self, step: int) -> Mapping[str, Float[Tensor, ""]]:
-        """Return how wrong some views are."""
-        prepared = self.prepared()
-        is_ray = self.share(step) < self.config.ray_share
-        is_whole = step % self.config.whole_every == 0
-        found = self.ray_losses(prepared) if is_ray else self.picture_losses(prepared, is_whole=is_whole)
-        if self.painted is not None:
-            added = self.residual()
-            found["keep"] = self.config.keep_weight * added.square().mean()
-            found["even"] = self.config.even_weight * unevenness(added)
-        found["loss"] = torch.stack(list(found.values())).sum()
-        return found
+        """Return how wrong some views are, each thread's own ones, and what is added to the planes.
 
-    def chosen(self, count: int) -> Part:
+        Threads go all the way back to what changes. So that whoever asks can go down all of it at once, the
+        sum stands for their slopes: it has their value and their gradient.
+        """
+        seeds = torch.randint(2**31, (self.threads,), generator=self.chance).tolist()
+        tasks = [self.pool.submit(self.own_losses, step, seed) for seed in seeds]
+        parts = [task.result() for task in tasks]
+        found = {name: torch.stack([part[0][name] for part in parts]).mean() for name in parts[0][0]}
+        total = torch.stack(list(found.values())).sum()
+        for leaf, *slopes in zip(self.leaves.values(), *(part[1] for part in parts), strict=True):
+            known = [slope for slope in slopes if slope is not None]
+            if known:
+                slope = torch.stack(known).sum(0) / len(parts)
+                total = total + ((leaf - leaf.detach()) * slope).sum()
+        return {**found, "loss": total}
+
+    def own_losses(self, step: int, seed: int) -> tuple[dict[str, Tensor], tuple[Tensor | None, ...]]:
+        """Return what one thread finds wrong, and how that changes with everything that may change."""
+        chance = torch.Generator().manual_seed(seed)
+        with torch.enable_grad():
+            prepared = self.prepared()
+            is_whole = step % self.config.whole_every == 0
+            if self.share(step) < self.config.ray_share:
+                found = self.ray_losses(prepared, chance)
+            else:
+                found = self.picture_losses(prepared, chance, is_whole=is_whole)
+            nothing = torch.zeros(())
+            found = {"picture": nothing, "look": nothing, **found}  # all steps tell the same losses
+            if len(self.empty) and self.config.empty_weight > 0:
+                some = torch.randint(len(self.empty), (self.config.empty_points,), generator=chance)
+                stray = carve.swallowed(self.generator, prepared, self.empty[some])
+                found["empty"] = self.config.empty_weight * stray
+            if self.painted is not None:
+                added = self.residual()
+                found["keep"] = self.config.keep_weight * added.square().mean()
+                found["even"] = self.config.even_weight * unevenness(added)
+            total = torch.stack(list(found.values())).sum()
+            slopes = torch.autograd.grad(total, list(self.leaves.values()), allow_unused=True)
+        return {name: value.detach() for name, value in found.items()}, slopes
+
+    def chosen(self, count: int, draws: torch.Generator) -> Part:
         """Return some of the views, drawn by chance."""
         chance = self.all.targets.chance
         count = min(count, int((chance > 0).sum()))
-        which = torch.multinomial(chance, count, generator=self.chance)
+        which = torch.multinomial(chance, count, generator=draws)
         return Part(pick(self.all.targets, which), self.all.small[which], self.all.small_weight[which])
 
-    def ray_losses(self, prepared: Prepared) -> dict[str, Tensor]:
+    def ray_losses(self, prepared: Prepared, chance: torch.Generator) -> dict[str, Tensor]:
         """Return what single rays show wrong."""
-        part = self.chosen(self.config.ray_views)
+        part = self.chosen(self.config.ray_views, chance)
         size = self.generator.config.volume_resolution
         counts = part.small_weight.flatten(1) + part.targets.opacity_weight.flatten(1) + 1e-3
         number = min(self.config.rays, size * size)
-        places = torch.multinomial(counts.clamp(max=1), number, generator=self.chance)
+        places = torch.multinomial(counts.clamp(max=1), number, generator=chance)
         uv = self.generator.pixels(size)[places]
-        rays = self.generator.march(prepared, part.targets.camera, uv, draws=self.draws)
+        rays = self.generator.march(prepared, part.targets.camera, uv, draws=RandomDraws(chance))
         return self.volume_losses(rays, part, places)
 
-    def picture_losses(self, prepared: Prepared, *, is_whole: bool = True) -> dict[str, Tensor]:
+    def picture_losses(
+        self, prepared: Prepared, chance: torch.Generator, *, is_whole: bool = True
+    ) -> dict[str, Tensor]:
         """Return what pictures show wrong: whole ones, or squares of them where much counts."""
         generator, config = self.generator, self.config
         size = generator.config.volume_resolution
         side = size if is_whole else min(config.side, size)
-        part = self.chosen(config.views if is_whole else config.square_views)
-        corners = self.corners(part, side)
+        part = self.chosen(config.views if is_whole else config.square_views, chance)
+        corners = self.corners(part, side, chance)
         places = square_places(corners, side, size)
-        rays = generator.march(prepared, part.targets.camera, generator.pixels(size)[places], draws=self.draws)
+        rays = generator.march(
+            prepared, part.targets.camera, generator.pixels(size)[places], draws=RandomDraws(chance)
+        )
         found = self.volume_losses(rays, part, places)
         # Convolutions see nothing beyond a square, so what lies next to its edge is not compared.
         scale, margin = generator.config.resolution // size, 0 if side == size else MARGIN
@@ -255,12 +303,12 @@ class Tuning:
             found["look"] = config.look_weight * perceptual.perceptual_distance(shown, true).mean()
         return found
 
-    def corners(self, part: Part, side: int) -> Int[Tensor, "v 2"]:
+    def corners(self, part: Part, side: int, chance: torch.Generator) -> Int[Tensor, "v 2"]:
         """Return row and column where squares begin; what counts much is in their middle more often."""
         size = self.generator.config.volume_resolution
         if side == size:
             return torch.zeros(part.targets.count, 2, dtype=torch.long)
-        middle = torch.multinomial(part.small_weight.flatten(1) + 1e-6, 1, generator=self.chance)[:, 0]
+        middle = torch.multinomial(part.small_weight.flatten(1) + 1e-6, 1, generator=chance)[:, 0]
         return (torch.stack([middle // size, middle % size], dim=1) - side // 2).clamp(0, size - side)
 
     def volume_losses(self, rays: Rays, part: Part, places: Int[Tensor, "v n"]) -> dict[str, Tensor]:
@@ -298,58 +346,6 @@ class Tuning:
         return self.avatar.background + self.background * self.config.background_rate
 
 
-def own_parameters(generator: Generator) -> list[tuple[str, torch.nn.Parameter]]:
-    """Return what is tuned of a generator, by name: no mapping, nothing that paints planes or reads styles."""
-    left_out = ("mapping.", "foreground.planes.")
-    return [
-        (name, parameter)
-        for name, parameter in generator.named_parameters()
-        if not name.startswith(left_out) and ".style." not in name
-    ]
-
-
-def drawn_by(
-    generator: Generator,
-    w: Float[Tensor, "1 n w"],
-    painted: Float[Tensor, "1 3 c h w"] | None,
-    background: Float[Tensor, "1 l"] | None,
-) -> Prepared:
-    """Return a person in styles; planes that are painted already are not painted again."""
-    config, foreground = generator.config, generator.foreground
-    if painted is None or config.colour != "extra" or (background is None and generator.background):
-        return generator.prepare(w, background)
-    plain = [cast(PlainLayer, layer).folded() for layer in foreground.layers]
-    density, outputs = (cast(PlainLayer, x).folded() for x in (foreground.density, foreground.features))
-    behind = None
-    if generator.background is not None and background is not None:
-        behind = generator.background.prepare(background)
-    blocks = generator.upsampler.prepare(w[:, config.volume_styles :])
-    return Prepared(PreparedField(tuple(plain), density, outputs, painted), behind, blocks, 1)
-
-
-def _layers(painted: Float[Tensor, "1 3 c h w"] | None) -> list[Float[Tensor, "1 3 c _ _"]]:
-    """Return what is added to planes, as nothing yet: maps from coarse to fine."""
-    if painted is None:
-        return []
-    size = painted.shape[-1]
-    sizes = [size // k for k in (FADED, FADED // 2, 1)]
-    return [painted.new_zeros(*painted.shape[:3], n, n) for n in sizes]
-
-
-def summed(layers: Sequence[Float[Tensor, "1 3 c _ _"]], size: int) -> Float[Tensor, "1 3 c h w"]:
-    """Return maps of several sizes as one."""
-    total = layers[-1]
-    for layer in layers[:-1]:
-        grown = functional.interpolate(layer[0], size=(size, size), mode="bilinear", align_corners=False)
-        total = total + grown[None]
-    return total
-
-
-def unevenness(planes: Float[Tensor, "1 3 c h w"]) -> Float[Tensor, ""]:
-    """Return how much neighbours on planes differ: the mean of squares."""
-    return planes.diff(dim=-1).square().mean() + planes.diff(dim=-2).square().mean()
-
-
 def charbonnier(difference: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:
     """Return how large differences are; small ones count with their square."""
     return (difference.square() + SLIGHT**2).sqrt() - SLIGHT
@@ -365,25 +361,3 @@ def coverage(found: Float[Tensor, "v n"], true: Float[Tensor, "v n"]) -> Float[T
 def weighted(values: Float[Tensor, "*b"], weights: Float[Tensor, "*b"]) -> Float[Tensor, ""]:
     """Return the weighted mean; nothing where nothing counts."""
     return (values * weights).sum() / weights.sum().clamp(min=1e-6)
-
-
-def square_places(corners: Int[Tensor, "v 2"], side: int, size: int) -> Int[Tensor, "v n"]:
-    """Return which pixels of a picture of `size` squares show, row by row."""
-    steps = torch.arange(side)
-    rows, columns = corners[:, :1] + steps, corners[:, 1:] + steps
-    return (rows[:, :, None] * size + columns[:, None]).flatten(1)
-
-
-def cut(
-    maps: Float[Tensor, "v c h w"], corners: Int[Tensor, "v 2"], side: int, scale: int, margin: int
-) -> Float[Tensor, "v c s s"]:
-    """Return squares of maps `scale` times as fine as corners and side say, without a margin."""
-    inner = (side - 2 * margin) * scale
-    begins = ((corners + margin) * scale).tolist()
-    return torch.stack([m[:, y : y + inner, x : x + inner] for m, (y, x) in zip(maps, begins, strict=True)])
-
-
-def taken(maps: Float[Tensor, "v c h w"], places: Int[Tensor, "v n"]) -> Float[Tensor, "v n c"]:
-    """Return the values of maps at some of their pixels."""
-    flat = maps.flatten(2).transpose(1, 2)
-    return flat.gather(1, places[..., None].expand(-1, -1, flat.shape[-1]))
