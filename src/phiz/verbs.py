@@ -78,6 +78,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.train.head_motion:train_head_motion",
         "Train our own network that moves heads while they speak.",
     ),
+    "train encoder": Verb(
+        "phiz.train.encoder:train_encoder",
+        "Train an encoder, which tells from a picture what the generator would draw it from.",
+    ),
     "train lipaint": Verb(
         "phiz.train.lipaint:train_lipaint",
         "Train a network that draws the mouths of a generator's people.",
