@@ -41,6 +41,7 @@ FLOORS: Mapping[str, int] = {
     "demo": 11,
     "verbs": 11,
     "measure_hearing": 11,
+    "measure_avatars": 11,
     "hearing_sheets": 10,
     "speak_verb": 11,
     "whom": 9,

@@ -177,6 +177,10 @@ VERBS: Mapping[str, Verb] = {
         "phiz.measure_seeing:measure_seeing",
         "Measure the built-in networks that see on people whom they have never seen.",
     ),
+    "measure avatars": Verb(
+        "phiz.measure_avatars:measure_avatars",
+        "Measure avatars of people of the world beside the truth: talking, turning and blinking.",
+    ),
     "measure hearing": Verb(
         "phiz.measure_hearing:measure_hearing",
         "Measure the networks that hear on voices that they have never heard.",

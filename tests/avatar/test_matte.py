@@ -25,6 +25,17 @@ def test_sure_pixels_stay_what_they_are_whatever_their_colour() -> None:
     assert torch.equal(found > 0.5, person > 0.5)
 
 
+def test_thin_pieces_are_no_part_of_the_person() -> None:
+    person = torch.zeros(1, 1, 64, 64)
+    person[..., 20:50, 20:50] = 1
+    ragged = person.clone()
+    ragged[..., 30:32, :] = 1
+    ragged[..., 5:9, 5:9] = 1
+    whole = matte.without_rags(ragged)
+    assert float(whole[..., 21:49, 21:49].min()) == 1
+    assert float(whole[..., :18].max()) == 0
+
+
 def test_left_and_right_change_places() -> None:
     shares = torch.arange(6.0).reshape(1, 6, 1, 1)
     assert matte.swapped(shares, ((2, 3),)).flatten().tolist() == [0, 1, 3, 2, 4, 5]

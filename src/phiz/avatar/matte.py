@@ -21,6 +21,9 @@ CERTAIN, CERTAIN_BEHIND, NEARNESS = 0.85, 0.36, 0.7
 """Shares above and below which a pixel is sure; what half a picture's width counts as colour."""
 
 ALIKE, MOST_SURE = 12, 4000
+"""How many pixels of like colour are asked, and among how many sure ones they are looked for."""
+RAG = 4
+"""Pixels: half the width of what is too thin to be a part of the person."""
 SHARPER = 3.0
 """How much steeper outlines are than the parser is sure of them."""
 FEATURES = (2, 3, 4, 5, 11, 12, 13)
@@ -115,4 +118,11 @@ def by_colour(
     share = share.index_copy(0, doubtful, (2 * share[doubtful] + vote) / 3)
     coarse = share.reshape(1, 1, small, small)
     whole = functional.interpolate(coarse, size=(size, size), mode="bilinear", align_corners=False)
-    return ((whole - 0.5) * SHARPER + 0.5).clamp(0, 1)
+    return without_rags(((whole - 0.5) * SHARPER + 0.5).clamp(0, 1))
+
+
+def without_rags(matte: Float[Tensor, "1 1 s s"]) -> Float[Tensor, "1 1 s s"]:
+    """Return an outline without thin pieces and specks; none of them could be drawn from aside."""
+    thin, wide = 2 * RAG + 1, 2 * RAG + 3
+    inner = -functional.max_pool2d(-matte, thin, stride=1, padding=RAG)
+    return torch.minimum(matte, functional.max_pool2d(inner, wide, stride=1, padding=RAG + 1))

@@ -40,10 +40,13 @@ all."""
 BEHIND = 0.004
 """Metres: a point that lies so much behind what the photo shows is hidden in it."""
 CREPT = 0.3
+"""How much of what is likely is mixed into colours that the photo shows, but obliquely."""
 MIRRORED = 0.35
 """How much the other half of a face counts where the photo shows nothing."""
 BLUR = 12
 """Pixels over which what is behind the person is blurred."""
+SEAM = 3
+"""Pixels by which what hangs beside the head laps over it."""
 FINE = 2
 """The photo is looked up in a crop so many times as fine."""
 FACE_PARTS = (
@@ -79,7 +82,7 @@ class SideConfig:
     """Colours that the photo shows nowhere."""
     behind: float = 0.1
     """The background from other sides."""
-    photo_chance: float = 1.0
+    photo_chance: float = 1.5
     """How often the photo is looked at for once a side."""
 
 
@@ -144,8 +147,9 @@ class Sitter:
         in_face = torch.stack([head.parts == part for part in FACE_PARTS]).any(0)
         screen = cameras.to_screen(self.camera, vertices[None], size, size)[0]
         depth = raster.rasterise_depth(screen, head.triangles[kept], size, size)[None, None]
-        hung, sheet = proxies.curtain(depth, person, self.camera)
-        # Where the head itself is in front, the curtain lies on it and is not needed.
+        # Where the head itself shows, a curtain would lie on it; a seam is left, so that nothing gapes.
+        beside = functional.max_pool2d(1 - depth.isfinite().float(), 2 * SEAM + 1, stride=1, padding=SEAM)
+        hung, sheet = proxies.curtain(depth, person * beside, self.camera)
         surface = torch.cat([vertices, hung])
         hung_normals = vertex_normals(hung[None], sheet)[0]
         self.depth = self._filled_depth(depth)
@@ -237,7 +241,8 @@ def side_view(sitter: Sitter, camera: Camera, config: SideConfig = SIDES) -> Tar
     total = (sure + spare + rest).clamp(min=1e-4)
     picture = (colour * sure + other * spare + seen.colours * rest) / total
     picture = torch.where(is_there > 0, picture, sitter.backdrop)
-    weight = torch.where(seen.is_face > 0, config.side, config.guessed) * (sure + spare) + config.crept * rest
+    weight = torch.where(seen.is_face > 0, config.side, config.guessed) * (sure + spare)
+    weight = weight + config.crept * (1 - sure - spare).clamp(min=0)
     weight = torch.where(is_there > 0, weight, config.behind)
     is_face = shrunk(seen.is_face, volume) > 0.99
     certain = torch.where(is_face, 1.0, config.guessed)

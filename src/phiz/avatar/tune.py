@@ -72,7 +72,7 @@ class TuneConfig:
     opacity_weight: float = 2.0
     empty_weight: float = 3.0
     """Of what floats where some view sees past it."""
-    empty_points: int = 1024
+    empty_points: int = 3000
     """Places a step at which that is looked for."""
     keep_weight: float = 1e-4
     """Of the square of what is added to the planes."""
@@ -88,8 +88,9 @@ class TuneConfig:
 
 
 TUNE = TuneConfig()
-EMPTY_POOL = 40
-"""How many times more places are known than are looked at in a step."""
+WIDER, EMPTY_POOL = 1.2, 20
+"""How much wider than the planes the space is in which nothing may float; how many times more places in it
+are known than are looked at in a step."""
 MARGIN = 3
 """Of the volume's pixels: how far beyond a place the upsampler's convolutions see, roughly."""
 
@@ -140,7 +141,7 @@ class Tuning:
         self.painted = None if painted is None else painted.detach().contiguous()
         self.added = layers_for(self.painted)
         self.background = None if avatar.background is None else torch.zeros_like(avatar.background)
-        span = self.generator.config.planes_span
+        span = WIDER * self.generator.config.planes_span
         self.empty = carve.empty_points(targets, span, EMPTY_POOL * config.empty_points, self.chance)
         self.threads, self.pool = torch.get_num_threads(), own_threads()
         self.begun = clock()
