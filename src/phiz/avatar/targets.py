@@ -93,7 +93,9 @@ def surface(
     return functional.avg_pool2d(known, factor), ((near > 0) & (far - near < smooth)).to(known.dtype)
 
 
-def attention(labels: Integer[Tensor, "v s s"], opacity: Float[Tensor, "v 1 s s"]) -> Float[Tensor, "v 1 s s"]:
+def attention(
+    labels: Integer[Tensor, "v s s"], opacity: Float[Tensor, "v 1 s s"]
+) -> Float[Tensor, "v 1 s s"]:
     """Return how much each pixel counts: people look at eyes and mouths first, then at faces."""
     table = torch.ones(max(int(labels.max()), *LOOKED_AT) + 1)
     for label, weight in LOOKED_AT.items():
