@@ -16,7 +16,7 @@ from phiz.avatar.tunable import own_parameters, summed
 from phiz.avatar.tune import TuneConfig, coverage, tune, weighted
 from phiz.generator.config import TINY
 
-QUICK = TuneConfig(seconds=1e6, steps=24, rays=48, side=8, square_views=2, empty_points=64, patience=0)
+QUICK = TuneConfig(seconds=1e6, steps=12, rays=48, side=8, square_views=2, empty_points=64, patience=0)
 
 
 def wrong(someone: Avatar, aim: Targets) -> float:
@@ -28,7 +28,7 @@ def wrong(someone: Avatar, aim: Targets) -> float:
 def test_a_person_comes_to_look_like_the_views() -> None:
     first, aim = person(), views()
     tuned = tune(first, aim, QUICK)
-    assert wrong(tuned, aim) < 0.6 * wrong(first, aim)
+    assert wrong(tuned, aim) < 0.8 * wrong(first, aim)
 
 
 def test_the_given_person_stays_and_so_do_mapping_and_styles() -> None:
@@ -103,22 +103,28 @@ def test_it_ends_when_its_time_is_up() -> None:
     assert steps == sorted(steps, reverse=True)
 
 
-def test_time_waits_for_the_least_of_steps() -> None:
-    steps = []
-    tune(
-        person(),
-        views(),
-        replace(QUICK, seconds=1e-9, steps=10_000, least_steps=4),
-        watch=lambda p: bool(steps.append(p.step)),
-    )
-    assert steps == [1, 2, 3, 4]
+def test_time_waits_for_the_least_of_steps_but_not_for_ever() -> None:
+    def taken(seconds: float, least: int) -> int:
+        now, steps = [0.0], []
+
+        def clock() -> float:
+            now[0] += 1.0
+            return now[0]
+
+        config = replace(QUICK, seconds=seconds, steps=10_000, least_steps=least)
+        tune(person(), views(), config, watch=lambda p: bool(steps.append(p.step)), clock=clock)
+        return len(steps)
+
+    without = taken(16.0, 0)
+    assert taken(16.0, without + 1) == without + 1
+    assert without < taken(16.0, 1000) <= 3 * without
 
 
 def test_two_threads_agree_with_themselves() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        one, other = (tune(person(), views(), replace(QUICK, steps=4)) for _ in range(2))
+        one, other = (tune(person(), views(), replace(QUICK, steps=2)) for _ in range(2))
     finally:
         torch.set_num_threads(before)
     assert one.planes is not None

@@ -44,7 +44,7 @@ class TuneConfig:
     steps: int = 600
     """Steps after which it ends, if they come first."""
     least_steps: int = 200
-    """Steps before which it does not end, however long they take on a busy machine."""
+    """Steps for which it goes on when time is up, on a busy machine: at most as long again."""
     ray_share: float = 0.15
     """Of the whole: how much of it looks at single rays."""
     ray_views: int = 4
@@ -88,6 +88,8 @@ class TuneConfig:
 
 
 TUNE = TuneConfig()
+LATEST = 2.0
+"""Times its seconds after which it ends, whatever the steps."""
 WIDER, EMPTY_POOL = 1.2, 20
 """How much wider than the planes the space is in which nothing may float; how many times more places in it
 are known than are looked at in a step."""
@@ -176,7 +178,8 @@ class Tuning:
     def share(self, step: int) -> float:
         """Return how much is done, from 0 to 1, by steps or by time; time waits for the least of steps."""
         by_time = (self.clock() - self.begun) / self.config.seconds
-        return min(max(step / self.config.steps, min(by_time, step / max(self.config.least_steps, 1))), 1.0)
+        patient = max(min(by_time, step / max(self.config.least_steps, 1)), by_time / LATEST)
+        return min(max(step / self.config.steps, patient), 1.0)
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step."""
