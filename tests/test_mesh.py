@@ -15,6 +15,7 @@ from surfaces import edge_counts, volume
 from torch import Tensor
 
 from phiz import mesh, options
+from phiz.avatar.avatar import Avatar
 from phiz.console import Console
 from phiz.errors import UsageError
 from phiz.face import export
@@ -238,3 +239,11 @@ def test_the_verb_says_what_cannot_be_before_it_works(tmp_path: Path) -> None:
     labelled = Generator(replace(TINY, labels=3))
     with pytest.raises(UsageError, match="label"):
         mesh.write_person(labelled, mesh.MeshConfig(), Console(quiet=True))
+
+
+def test_an_avatar_becomes_a_mesh(someone: Avatar, tmp_path: Path) -> None:
+    someone.save(tmp_path / "one.avatar")
+    words = [str(tmp_path / "one.avatar"), "-o", str(tmp_path / "one.ply"), "--resolution", "32"]
+    told = mesh.mesh_verb(options.parse(mesh.MeshConfig, words), Console(quiet=True))
+    assert int(str(told["triangles"])) > 500
+    assert (tmp_path / "one.ply").stat().st_size == told["bytes"]

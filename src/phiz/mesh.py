@@ -16,6 +16,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from phiz.avatar import avatar as avatars
+from phiz.avatar.avatar import Avatar
 from phiz.console import Console
 from phiz.errors import UsageError
 from phiz.face import export
@@ -26,7 +28,7 @@ from phiz.generator.config import GeneratorConfig
 from phiz.generator.generator import Generator, Prepared
 from phiz.graphics import frames
 from phiz.graphics.marching import isosurface, largest_component
-from phiz.options import option
+from phiz.options import option, positional
 
 AT_ONCE = 1 << 16
 """Points that a field is asked for together; bounds the memory."""
@@ -80,6 +82,8 @@ class Drawn:
 class MeshConfig:
     """Whose head to write, and how finely."""
 
+    avatar: Path | None = positional(None)
+    """The person, an avatar's file, instead of a seed."""
     output: Path = option(Path("head.glb"), "-o", "--output")
     """The file to write; its ending says which kind: .glb, .obj or .ply."""
     seed: int = 0
@@ -110,24 +114,40 @@ def mesh_verb(config: MeshConfig, console: Console) -> Mapping[str, object]:
     """Write a drawn head as a mesh with colours for Blender, a game engine or a web page.
 
     Examples:
+        phiz mesh anna.avatar -o anna.glb
         phiz mesh --seed 7 -o head.glb
         phiz mesh --seed 7 --resolution 256 -o fine.ply
         phiz mesh --generator network.safetensors --level 60 -o head.obj
     """
     ending(config.output)  # before the work, not after
+    if config.avatar is not None:
+        return write_avatar(avatars.load(config.avatar), config, console)
     return write_person(store.load(config.generator), config, console)
+
+
+def write_avatar(someone: Avatar, config: MeshConfig, console: Console) -> Mapping[str, object]:
+    """Write the person of an avatar; return what was written."""
+    with torch.no_grad():
+        field = Drawn(generator=someone.generator, person=someone.prepare())
+    return _write(field, someone.generator.config, config, console)
 
 
 def write_person(generator: Generator, config: MeshConfig, console: Console) -> Mapping[str, object]:
     """Write whom a seed stands for; return what was written."""
     if generator.config.labels:
         raise UsageError("this generator draws nobody without a label. Give --generator one that does.")
+    return _write(person_of(generator, config.seed, config.psi), generator.config, config, console)
+
+
+def _write(
+    field: Field, drawn: GeneratorConfig, config: MeshConfig, console: Console
+) -> Mapping[str, object]:
     made = mesh_of(
-        person_of(generator, config.seed, config.psi),
+        field,
         resolution=config.resolution,
-        bounds=config.bounds or shown(generator.config),
+        bounds=config.bounds or shown(drawn),
         level=config.level,
-        units_per_metre=generator.config.units_per_metre,
+        units_per_metre=drawn.units_per_metre,
         console=console,
     )
     write(config.output, made)
