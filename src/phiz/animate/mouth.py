@@ -21,17 +21,17 @@ from phiz.graphics import raster, shade
 from phiz.graphics.camera import Camera
 
 ENAMEL = (0.83, 0.78, 0.71)
-GUMS = (0.64, 0.40, 0.39)
-TONGUE = (0.68, 0.42, 0.40)
+GUMS = (0.52, 0.29, 0.28)
+TONGUE = (0.56, 0.31, 0.30)
 DEEP = (0.16, 0.06, 0.055)
 """Own colours of the inside, sRGB in [0, 1]; the last is what every colour becomes deep in the throat."""
-FADE, TOOTH_FADE = 0.038, 0.026
+FADE, TOOTH_FADE = 0.028, 0.022
 """Light falls to 1/e this far behind the lips, in metres; pale and smooth teeth keep more of it."""
 FINER = 2
 """Pixels drawn for one of the picture, across."""
 ROUND = 0.12
 """Share of the lips' box that is added around it."""
-LEAST_LIGHT, MOST_LIGHT = 0.85, 1.15
+LEAST_LIGHT, MOST_LIGHT = 0.65, 1.0
 """Light that a fit found on skin is not trusted beyond these inside the mouth."""
 
 
