@@ -67,14 +67,7 @@ def _from_filters(wanted: Tensor) -> Distance:
 def _from_network(network: Lpips, wanted: Tensor) -> Distance:
     with torch.no_grad():
         seen = network.tapped(wanted)
-
-    def distance(drawn: Float[Tensor, "1 3 h w"]) -> Float[Tensor, " 1"]:
-        total = drawn.new_zeros(len(drawn))
-        for lin, one, other in zip(network.lins, network.tapped(drawn), seen, strict=True):
-            total = total + lin((one - other).square()).mean((1, 2, 3))
-        return total
-
-    return distance
+    return lambda drawn: network.between(network.tapped(drawn), seen)
 
 
 def _from_any(distance: PerceptualDistance, wanted: Tensor) -> Distance:

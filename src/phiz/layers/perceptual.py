@@ -106,8 +106,14 @@ class Lpips(nn.Module):
 
     def forward(self, a: Float[Tensor, "b 3 h w"], b: Float[Tensor, "b 3 h w"]) -> Float[Tensor, " b"]:
         """Return the distance of each pair of pictures in [-1, 1]."""
-        total = a.new_zeros(a.shape[0])
-        for lin, one, other in zip(self.lins, self.tapped(a), self.tapped(b), strict=True):
+        return self.between(self.tapped(a), self.tapped(b))
+
+    def between(
+        self, a: list[Float[Tensor, "b _ _ _"]], b: list[Float[Tensor, "b2 _ _ _"]]
+    ) -> Float[Tensor, " b"]:
+        """Return the distance of pictures by what `tapped` found in them; one in `b` serves all."""
+        total = a[0].new_zeros(len(a[0]))
+        for lin, one, other in zip(self.lins, a, b, strict=True):
             total = total + lin((one - other).square()).mean((1, 2, 3))
         return total
 
