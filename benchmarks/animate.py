@@ -162,7 +162,7 @@ def drawer(
         if is_neck:
             neck = rig.turned(acting.skull(motion, head), acting.pivot_of(head))
             moved = rig.bent(moved, neck)
-            camera = acting.repeated(person.camera, len(motion))
+            camera = person.camera.repeated(len(motion))
         else:
             camera = acting.camera_of(person.camera, motion, head, person.generator_from_head)
         return mouth.painted(bake.images(camera, moved, neck, rig.asked(face)), camera, moved).clamp(-1, 1)

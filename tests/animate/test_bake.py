@@ -27,7 +27,7 @@ def nodding(person: Avatar, head: Head, motion: Motion) -> tuple[Rig, Camera, Te
     rig = Rig.of(person, head)
     neck = rig.turned(acting.skull(motion, head), acting.pivot_of(head))
     moved = rig.bent(rig.vertices(acting.faces(person.rest, motion, head)), neck)
-    return rig, acting.repeated(person.camera, len(motion)), moved, neck
+    return rig, person.camera.repeated(len(motion)), moved, neck
 
 
 def scene(person: Avatar, head: Head, motion: Motion) -> tuple[Rig, Camera, Tensor]:

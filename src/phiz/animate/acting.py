@@ -74,16 +74,6 @@ def skull(motion: Motion, head: MorphableModel) -> Float[Tensor, "t 4 4"]:
     return frames.rigid(turn, motion.translation + pivot - turn @ pivot)
 
 
-def repeated(camera: Camera, times: int) -> Camera:
-    """Return a camera as many times as there are frames."""
-    if camera.batch == times:
-        return camera
-    return Camera(
-        world_from_camera=camera.world_from_camera.expand(times, -1, -1),
-        intrinsics=camera.intrinsics.expand(times, -1, -1),
-    )
-
-
 def pivot_of(head: MorphableModel) -> Float[Tensor, " 3"]:
     """Return about which point the neck turns a head, in metres."""
     if isinstance(head, Head):

@@ -119,7 +119,7 @@ class Stage:
         else:
             neck = self.rig.turned(acting.skull(motion, self.head), acting.pivot_of(self.head))
             moved = self.rig.bent(moved, neck)
-            camera = acting.repeated(camera, len(motion))
+            camera = camera.repeated(len(motion))
         if self.filling is None:
             image = self.bake.images(camera, moved, neck, self.rig.asked(face))
         else:

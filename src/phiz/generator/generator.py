@@ -218,9 +218,9 @@ class Generator(nn.Module):
     ) -> Rays:
         """Return what rays through picture points meet."""
         batch = max(prepared.batch, camera.batch)
-        camera = _repeated(camera, batch)
+        camera = camera.repeated(batch)
         uv = uv.expand(batch, -1, -1)
-        seen_from = _repeated(plan.background_camera or camera, batch)
+        seen_from = (plan.background_camera or camera).repeated(batch)
         has_background = prepared.behind is not None and plan.shows != "foreground"
         if plan.shows == "background":
             return self._only_background(prepared, seen_from, uv, draws)
@@ -312,12 +312,3 @@ class Generator(nn.Module):
 def _as_map(rays: Float[Tensor, "b r c"], size: int) -> Float[Tensor, "b c h w"]:
     """Return values of rays as a map, channels innermost in memory."""
     return rays.reshape(-1, size, size, rays.shape[-1]).permute(0, 3, 1, 2)
-
-
-def _repeated(camera: Camera, batch: int) -> Camera:
-    if camera.batch == batch:
-        return camera
-    return Camera(
-        world_from_camera=camera.world_from_camera.expand(batch, -1, -1),
-        intrinsics=camera.intrinsics.expand(batch, -1, -1),
-    )

@@ -40,6 +40,15 @@ class Camera:
     def position(self) -> Float[Tensor, "b 3"]:
         return self.world_from_camera[:, :3, 3]
 
+    def repeated(self, times: int) -> Camera:
+        """Return one camera as many times; a batch of that size stays as it is."""
+        if self.batch == times:
+            return self
+        return Camera(
+            world_from_camera=self.world_from_camera.expand(times, -1, -1),
+            intrinsics=self.intrinsics.expand(times, -1, -1),
+        )
+
     def to(self, device: torch.device | str) -> Camera:
         return Camera(
             world_from_camera=self.world_from_camera.to(device), intrinsics=self.intrinsics.to(device)
