@@ -17,6 +17,7 @@ FLOORS: Mapping[str, int] = {
     "options": 1,
     "console": 1,
     "checkpoint": 1,
+    "compiling": 1,
     "exporting": 2,
     "trained": 2,
     "media": 2,

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from phiz.compiling import compiled
 from phiz.generator.field_loops import AXES
-from phiz.graphics.compiling import compiled
 
 LANES = 32
 """Rays side by side."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from phiz.animate.plane_loops import LANES, Net, Room, layer, look, positive, share_out
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 
 EMPTY = np.float32(1e-10)
 """parity: the small constant of `phiz.graphics.rays.composite_weights`."""

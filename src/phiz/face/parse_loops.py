@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 
 
 def _win(scores: Any, labels: Any) -> None:

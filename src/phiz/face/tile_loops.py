@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 
 NEAR, FAR = 0.625, 1.5
 """The points of large tiles beside 0 and infinity, and their negatives."""

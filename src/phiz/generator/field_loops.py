@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phiz.compiling import compiled
 from phiz.generator.pieces import computed, pieces, share
-from phiz.graphics.compiling import compiled
 from phiz.layers.modulated import Folded
 
 AXES = ((0, 1), (0, 2), (1, 2))

@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phiz.compiling import compiled
 from phiz.generator.growing_loops import INNER, OUTER, read, write
 from phiz.generator.pieces import bits, fits, pieces, rows, share, shift
-from phiz.graphics.compiling import compiled
 from phiz.layers import resample
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from phiz.compiling import compiled
 from phiz.generator.growing_loops import GAIN, INNER, OUTER, SLOPE, narrow_row, read, write
-from phiz.graphics.compiling import compiled
 
 HALF, MOST, EDGE = np.float32(0.5), np.float32(0.75), np.float32(0.125)
 """What an even place takes from its two pixels; what an odd one takes from its own, and from each side."""

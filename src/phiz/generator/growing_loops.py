@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 
 SLOPE = np.float32(0.2)
 GAIN = np.float32(np.sqrt(2.0))

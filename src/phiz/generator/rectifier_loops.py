@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phiz.compiling import compiled
 from phiz.generator.growing_loops import SLOPE, UNLIMITED, limited, read, write
 from phiz.generator.pieces import bits, fits, pieces, plain, rows, share, shift
-from phiz.graphics.compiling import compiled
 from phiz.layers import activation
 
 LARGE = float("inf")

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 from phiz.graphics.raster_torch import BITS, GUARD, NEAR, ONE
 
 HALF = ONE // 2

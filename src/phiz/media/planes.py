@@ -7,17 +7,16 @@ Numbers are rounded to bytes first, so that a picture and its bytes make the sam
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import av
-import numba
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from numpy.typing import NDArray
 from torch import Tensor
 
+from phiz.compiling import compiled
 from phiz.media import image
 
 RED, GREEN, BLUE = 0.2126, 0.7152, 0.0722
@@ -45,11 +44,6 @@ NUMBERS = (127.5, 128.0)
 """Factor and summand that turn [-1, 1] into bytes, once what is behind the point is cut off."""
 
 
-def _compiled(function: Any) -> Any:
-    """Return the function, to be compiled at its first call; it runs beside Python."""
-    return numba.njit(inspect.unwrap(function), cache=True, nogil=True, error_model="numpy")
-
-
 def _take_row(line: Any, scale: Any, whole: Any, pair: Any) -> None:
     """Write one row of a colour as bytes, the last one again where one is missing, and sums of pairs."""
     gain, offset = np.float32(scale[0]), np.float32(scale[1])
@@ -75,7 +69,7 @@ def _mix_row(weights: Any, above: Any, first: Any, second: Any, below: Any, targ
         target[x] = (red * reds + green * greens + blue * blues + half) >> np.int32(20)
 
 
-_take, _mix = _compiled(_take_row), _compiled(_mix_row)
+_take, _mix = compiled(_take_row), compiled(_mix_row)
 
 
 def _split(source: Any, scale: Any, matrix: Any, width: Any, luma: Any, blueness: Any, redness: Any) -> None:
@@ -99,7 +93,7 @@ def _split(source: Any, scale: Any, matrix: Any, width: Any, luma: Any, blueness
             _mix(matrix[2], above, first, second, below, redness[place, : width // 2])
 
 
-_split_compiled = _compiled(_split)
+_split_compiled = compiled(_split)
 
 
 def to_frame(picture: Float[Tensor, "3 h w"] | UInt8[Tensor, "h w 3"]) -> av.VideoFrame:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 
 GROUPS = 5
 """Skin, eyes, mouth, hair, things."""

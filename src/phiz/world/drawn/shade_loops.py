@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 from phiz.graphics.shade import C0, C1, C2
 
 F = np.float32

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 
 ZERO, ONE, TINY = np.float32(0), np.float32(1), np.float32(1e-12)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 from phiz.world.grown.hair_fields import ALONG, AROUND, CELL, LOWEST, MARGIN, SKULL_RADIUS
 
 F = np.float32

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 from phiz.world.drawn import loops
 from phiz.world.grown import hair_ribbons
 from phiz.world.surface import Material, Strands, Surface

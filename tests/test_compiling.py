@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from phiz.graphics.compiling import compiled
+from phiz.compiling import compiled
 
 
 def _total(values: Any) -> Any:
