@@ -32,7 +32,7 @@ FLOORS: Mapping[str, int] = {
     "animate": 6,
     "studio": 7,
     "published_recipes": 8,
-    "pipelines": 9,
+    "pipelines": 10,
     # workshop
     "prepare": 9,
     "metrics": 9,
@@ -47,7 +47,7 @@ FLOORS: Mapping[str, int] = {
     "speak_verb": 11,
     "whom": 9,
     "avatar_verb": 11,
-    "talk_verb": 10,
+    "talk_verb": 11,
     "mimic_verb": 11,
     "spin_verb": 11,
     "verify": 11,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from phiz import whom
 from phiz.avatar import avatar, invert
@@ -16,7 +15,7 @@ from phiz.errors import UsageError
 from phiz.media import image
 from phiz.options import option, positional
 from phiz.studio import Studio
-from phiz.whom import Whom
+from phiz.whom import Method, Whom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +32,7 @@ class AvatarConfig:
     """Which face of the photo, counted from the left and from 1; the largest without."""
     seconds: float | None = None
     """How long to tune; 0 leaves a seed as the generator draws it."""
-    method: Literal["ours", "published"] = "ours"
+    method: Method = "ours"
     """Our way, or projection and pivotal tuning as published (needs --networks, and hours without a GPU)."""
     preview: Path | None = None
     """Write a picture of the person from several sides, to be looked at."""
@@ -54,7 +53,7 @@ def avatar_verb(config: AvatarConfig, console: Console) -> Mapping[str, object]:
     if config.output.suffix != avatar.SUFFIX:
         raise UsageError(f"avatars are written as {avatar.SUFFIX}. Rename {config.output}.")
     begun = time.perf_counter()
-    studio = Studio.built_in() if config.networks is None else Studio.open(config.networks)
+    studio = Studio.of(config.networks)
     person = Whom(
         path=config.photo,
         seed=config.seed,

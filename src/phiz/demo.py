@@ -23,7 +23,7 @@ from phiz.face.morphable import MorphableModel
 from phiz.media import audio
 from phiz.media.provenance import ProvenanceConfig
 from phiz.options import option
-from phiz.pipelines import Film, Manner, Speaker, key_of, painter, talk
+from phiz.pipelines import Film, Manner, Speaker, key_of, painter, speaker, talk
 from phiz.speech import files, spectrum
 from phiz.speech.speak import speak
 from phiz.studio import Studio
@@ -94,8 +94,10 @@ def of_avatar(config: DemoConfig, sound: Path, console: Console) -> Film:
         someone = whom.meet(Whom(path=None, seed=config.seed), studio, console)
     manner = Manner(finish=Finish(size=config.size), seed=config.seed, provenance=config.provenance)
 
+    said = speaker(someone, studio, manner)
+
     def speak_and_turn(file: Path) -> Motion:
-        motion = speak(file, someone.rest, studio, seed=config.seed)
+        motion = said(file)
         phase = torch.arange(len(motion)) * (2 * math.pi / (SLOWLY_S * motion.fps))
         turned = motion.rotation.clone()
         turned[:, 1] += LOOK_ABOUT * phase.sin()

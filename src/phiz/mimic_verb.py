@@ -13,11 +13,10 @@ from phiz.console import Console
 from phiz.errors import MediaError, UsageError
 from phiz.media.provenance import ProvenanceConfig
 from phiz.options import option, positional
-from phiz.pipelines import Manner, Method
+from phiz.pipelines import Manner
 from phiz.speech.dials import Dials
 from phiz.studio import Studio
-from phiz.talk_verb import told
-from phiz.whom import Whom
+from phiz.whom import Method, Whom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +40,7 @@ class MimicConfig:
     method: Method = "ours"
     """How they are made and drawn: our way, or step by step as published (needs --networks)."""
     look: Look = field(default=Look())
-    size: int = 0
-    """Height and width of the film in pixels; 0 is as the generator draws. Larger is enlarged, not finer."""
-    paste: bool = False
-    """Put the moving head back into the photo that the avatar was made of."""
-    restorer: Path | None = None
-    """ONNX file of a face restorer or upscaler of your own."""
+    finish: Finish = field(default=Finish())
     provenance: ProvenanceConfig = field(default=ProvenanceConfig())
     networks: Path | None = None
     """Folder of other networks than the built-in ones."""
@@ -74,18 +68,18 @@ def mimic_verb(config: MimicConfig, console: Console) -> Mapping[str, object]:
     person = Whom(
         path=None if is_driver else config.avatar, seed=config.seed, face=config.face, method=config.method
     )
-    studio = Studio.built_in() if config.networks is None else Studio.open(config.networks)
+    studio = Studio.of(config.networks)
     someone = whom.meet(person, studio, console)
     manner = Manner(
         dials=Dials(lips=config.amount),
         is_absolute=config.absolute,
         method=config.method,
         look=config.look,
-        finish=Finish(size=config.size, restorer=config.restorer, paste=config.paste),
+        finish=config.finish,
         provenance=config.provenance,
         made_of=person.files(),
     )
     film = pipelines.mimic_video(
         someone, driver, config.output, studio=studio, manner=manner, console=console
     )
-    return told(film, console)
+    return pipelines.told(film, console)

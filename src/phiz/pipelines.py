@@ -13,38 +13,36 @@ memory than a sentence.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from jaxtyping import Float
 from torch import Tensor
 
-from phiz import published_recipes
+from phiz import published_recipes, whom
 from phiz.animate import driving
 from phiz.animate.animate import Look, Stage, played
 from phiz.animate.driving import Driver
 from phiz.animate.finish import Finish, finished, resized
-from phiz.avatar import invert, sittings
 from phiz.avatar.avatar import Avatar
 from phiz.checkpoint import SUFFIX
 from phiz.console import Console
 from phiz.face.coeffs import Motion
-from phiz.media import audio, chunks, photo, stages
+from phiz.media import audio, chunks, stages
 from phiz.media.provenance import Ingredient, ProvenanceConfig, finish, marked
 from phiz.speech.dials import Dials
 from phiz.speech.speak import speak
 from phiz.studio import Studio
+from phiz.whom import Method, Whom
 
 Speaker = Callable[[Path], Motion]
 """What somebody does who says what is in a file."""
 
 Painter = Callable[[Motion], Iterator[Float[Tensor, "3 h w"]]]
 """What one sees when somebody moves like this, frame by frame."""
-
-Method = Literal["ours", "published"]
 
 FILM_RATE = 48_000
 """Samples a second of a film's sound, whatever the networks listen to."""
@@ -103,11 +101,8 @@ def talk_from_seed(
     console: Console | None = None,
 ) -> Film:
     """Write a film of somebody who never lived; return what was made."""
-    studio, manner = studio or Studio.built_in(), manner or Manner()
-    if manner.method == "published":
-        someone = published_recipes.of_seed(studio, seed)
-    else:
-        someone = sittings.of_seed(studio.drawing(), seed)
+    studio, manner, console = _set(studio, manner, console)
+    someone = whom.meet(Whom(path=None, seed=seed, method=manner.method), studio, console)
     return talk_as(someone, sound, output, studio=studio, manner=manner, console=console)
 
 
@@ -121,14 +116,8 @@ def talk_from_photo(
     console: Console | None = None,
 ) -> Film:
     """Write a film of the person in a photo; return what was made."""
-    studio, manner = studio or Studio.built_in(), manner or Manner()
-    console, shown = console or Console(quiet=True), photo.read(picture).picture
-    if manner.method == "published":
-        someone = published_recipes.of_photo(studio, shown)
-    else:
-        someone = invert.of_photo(shown, studio.drawing(), encoder=studio.encoder)
-    for warning in someone.about.get("warnings", ()):
-        console.warn(str(warning))
+    studio, manner, console = _set(studio, manner, console)
+    someone = whom.meet(Whom(path=picture, method=manner.method), studio, console)
     return talk_as(someone, sound, output, studio=studio, manner=manner, console=console)
 
 
@@ -142,13 +131,13 @@ def talk_as(
     console: Console | None = None,
 ) -> Film:
     """Write a film of a person who says what is heard; return what was made."""
-    studio, manner = studio or Studio.built_in(), manner or Manner()
+    studio, manner, console = _set(studio, manner, console)
     return talk(
         sound,
         output,
         speak=speaker(someone, studio, manner),
         paint=painter(someone, studio, manner),
-        console=console or Console(quiet=True),
+        console=console,
         key=key_of(someone, manner),
         provenance=manner.provenance,
         made_of=_made_of(manner, studio),
@@ -166,8 +155,7 @@ def talk_with_poses(
     console: Console | None = None,
 ) -> Film:
     """Write a film of a person who speaks, and moves their head as in a video, a folder or a motion."""
-    studio, manner = studio or Studio.built_in(), manner or Manner()
-    console = console or Console(quiet=True)
+    studio, manner, console = _set(studio, manner, console)
     driver = _driver(poses, studio, manner, console)
     still = replace(manner, dials=replace(manner.dials, head=0.0))
     said = speaker(someone, studio, still)
@@ -199,8 +187,7 @@ def mimic_video(
     console: Console | None = None,
 ) -> Film:
     """Write a film of a person who does what somebody does in a video, with its sound if it has one."""
-    studio, manner = studio or Studio.built_in(), manner or Manner()
-    console = console or Console(quiet=True)
+    studio, manner, console = _set(studio, manner, console)
     start = time.perf_counter()
     found = _driver(driver, studio, manner, console)
     motion = found.motion
@@ -294,6 +281,13 @@ def fingerprint(*parts: Motion | Avatar) -> str:
     return total.hexdigest()[:16]
 
 
+def _set(
+    studio: Studio | None, manner: Manner | None, console: Console | None
+) -> tuple[Studio, Manner, Console]:
+    """Return what a recipe works with: what was given, or the built-in networks, our manner and silence."""
+    return studio or Studio.built_in(), manner or Manner(), console or Console(quiet=True)
+
+
 def _driver(path: Path, studio: Studio, manner: Manner, console: Console) -> Driver:
     if manner.method == "published" and path.suffix != SUFFIX:
         return Driver(motion=published_recipes.driven(studio, path), bridged=0)
@@ -322,10 +316,12 @@ def _filmed(
     """Write a film of a motion: drawing runs ahead of writing, and what an earlier run wrote stays."""
     start = time.perf_counter()
     painting = Stopwatch()
-    first = next(paint(motion[:1]))
+    from_start = painting.timed(paint(motion))
+    first = next(from_start)
 
     def frames_from(number: int) -> Iterator[Float[Tensor, "3 h w"]]:
-        drawn = stages.ahead(painting.timed(paint(motion[number:])), AHEAD)
+        rest = painting.timed(paint(motion[number:])) if number else itertools.chain([first], from_start)
+        drawn = stages.ahead(rest, AHEAD)
         shown = console.progress(drawn, total=len(motion) - number, label="painting")
         return marked(shown, provenance)
 
@@ -354,6 +350,27 @@ def _filmed(
         painting_s=painting.seconds,
         encoding_s=max(total - painting.seconds, 0.0),
     )
+
+
+def told(film: Film, console: Console) -> Mapping[str, object]:
+    """Tell how long each stage of a film took, and return the same for scripts."""
+    stages = {
+        "listening": film.listening_s,
+        "speaking": film.speaking_s,
+        "painting": film.painting_s,
+        "encoding": film.encoding_s,
+    }
+    rows = [(name, f"{s:.2f}", f"{1000 * s / film.frames:.1f}") for name, s in stages.items() if s > 0]
+    console.table(("stage", "seconds", "ms a frame"), rows)
+    console.say(f"{film.path}: {film.seconds:.1f} s, {film.frames} frames.")
+    return {
+        "output": str(film.path),
+        "frames": film.frames,
+        "fps": film.fps,
+        "seconds": film.seconds,
+        "stages": stages,
+        "bridged": film.bridged,
+    }
 
 
 class Stopwatch:

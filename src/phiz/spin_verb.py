@@ -75,7 +75,7 @@ def spin_verb(config: SpinConfig, console: Console) -> Mapping[str, object]:
         way = paths.path(config.path, frames, yaw=math.radians(config.yaw), pitch=math.radians(config.pitch))
     else:
         way = paths.read(config.camera, frames)
-    studio = Studio.built_in() if config.networks is None else Studio.open(config.networks)
+    studio = Studio.of(config.networks)
     person = Whom(path=config.avatar, seed=config.seed, face=config.face)
     stage = Stage.of(whom.meet(person, studio, console), config.look, studio)
     shown = console.progress(turning(stage, way), total=frames, label="painting")

@@ -69,6 +69,11 @@ class Studio:
         return Studio.open(WEIGHTS)
 
     @staticmethod
+    def of(folder: Path | None) -> "Studio":
+        """Return the networks in a folder, those that came with phiz without one."""
+        return Studio.built_in() if folder is None else Studio.open(folder)
+
+    @staticmethod
     def open(folder: Path) -> "Studio":
         """Return the networks in a folder: ours, or the published ones as they were imported.
 

@@ -15,10 +15,10 @@ from phiz.errors import MediaError, UsageError
 from phiz.media import audio
 from phiz.media.provenance import ProvenanceConfig
 from phiz.options import option, positional
-from phiz.pipelines import Film, Manner, Method
+from phiz.pipelines import Manner
 from phiz.speech.dials import Dials
 from phiz.studio import Studio
-from phiz.whom import Whom
+from phiz.whom import Method, Whom
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +53,7 @@ class TalkConfig:
     method: Method = "ours"
     """How they are made and drawn: our way, or step by step as published (needs --networks)."""
     look: Look = field(default=Look())
-    size: int = 0
-    """Height and width of the film in pixels; 0 is as the generator draws. Larger is enlarged, not finer."""
-    paste: bool = False
-    """Put the moving head back into the photo that the avatar was made of."""
-    restorer: Path | None = None
-    """ONNX file of a face restorer or upscaler of your own."""
+    finish: Finish = field(default=Finish())
     provenance: ProvenanceConfig = field(default=ProvenanceConfig())
     networks: Path | None = None
     """Folder of other networks than the built-in ones."""
@@ -93,7 +88,7 @@ def talk_verb(config: TalkConfig, console: Console) -> Mapping[str, object]:
         raise UsageError("give either a sound or --text: phiz talk AVATAR AUDIO -o out.mp4")
     if sound is not None and not sound.exists():
         raise MediaError(f"there is no sound at {sound}. Check the name and the folder.")
-    studio = Studio.built_in() if config.networks is None else Studio.open(config.networks)
+    studio = Studio.of(config.networks)
     someone = whom.meet(person, studio, console)
     manner = Manner(
         dials=config.dials,
@@ -102,7 +97,7 @@ def talk_verb(config: TalkConfig, console: Console) -> Mapping[str, object]:
         is_absolute=config.absolute,
         method=config.method,
         look=config.look,
-        finish=Finish(size=config.size, restorer=config.restorer, paste=config.paste),
+        finish=config.finish,
         provenance=config.provenance,
         made_of=person.files(),
     )
@@ -119,25 +114,4 @@ def talk_verb(config: TalkConfig, console: Console) -> Mapping[str, object]:
             film = pipelines.talk_with_poses(
                 someone, sound, config.poses, config.output, studio=studio, manner=manner, console=console
             )
-    return told(film, console)
-
-
-def told(film: Film, console: Console) -> Mapping[str, object]:
-    """Tell how long each stage of a film took, and return the same for scripts."""
-    stages = {
-        "listening": film.listening_s,
-        "speaking": film.speaking_s,
-        "painting": film.painting_s,
-        "encoding": film.encoding_s,
-    }
-    rows = [(name, f"{s:.2f}", f"{1000 * s / film.frames:.1f}") for name, s in stages.items() if s > 0]
-    console.table(("stage", "seconds", "ms a frame"), rows)
-    console.say(f"{film.path}: {film.seconds:.1f} s, {film.frames} frames.")
-    return {
-        "output": str(film.path),
-        "frames": film.frames,
-        "fps": film.fps,
-        "seconds": film.seconds,
-        "stages": stages,
-        "bridged": film.bridged,
-    }
+    return pipelines.told(film, console)

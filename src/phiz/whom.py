@@ -1,4 +1,4 @@
-"""Whom a command is about: an avatar's file, a photo, or the number of somebody who never lived."""
+"""Whom a film is about: an avatar's file, a photo, or the number of somebody who never lived."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ from phiz.media import photo
 from phiz.media.provenance import Ingredient
 from phiz.studio import Studio
 
+Method = Literal["ours", "published"]
+
 EVERY_S = 5.0
 """Between two words about how far things are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Whom:
-    """A person, as a command line names them."""
+    """A person, as somebody names them."""
 
     path: Path | None
     """An avatar or a photo."""
@@ -35,7 +37,8 @@ class Whom:
     """Which face of the photo, counted from the left and from 1."""
     seconds: float | None = None
     """How long somebody may be worked at who is no avatar yet; 0 draws a seed as the generator does."""
-    method: Literal["ours", "published"] = "ours"
+    method: Method = "ours"
+    """How they are made: our way, or step by step as published."""
 
     def __post_init__(self) -> None:
         if (self.path is None) == (self.seed is None):

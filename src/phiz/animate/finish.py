@@ -21,6 +21,7 @@ from phiz.avatar.rig import blurred
 from phiz.errors import UsageError
 from phiz.face import paste
 from phiz.face.align import Crop
+from phiz.options import option
 
 SMALLEST, LARGEST = 32, 2048
 AROUND = 0.09
@@ -33,11 +34,11 @@ SOFT = 0.02
 class Finish:
     """What to do to frames once they are drawn."""
 
-    size: int = 0
+    size: int = option(0, "--size")
     """Height and width in pixels; 0 keeps the generator's own. Larger ones are enlarged, not drawn finer."""
-    restorer: Path | None = None
+    restorer: Path | None = option(None, "--restorer")
     """ONNX file of a network that makes faces finer, from picture to picture; yours to bring."""
-    paste: bool = False
+    paste: bool = option(False, "--paste")
     """Put the moving head back into the photo that the avatar was made of."""
 
     def __post_init__(self) -> None:
