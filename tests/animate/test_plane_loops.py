@@ -25,6 +25,8 @@ def net_of(planes: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, densi
         near=nothing,
         far=np.float32(1),
         dark=nothing,
+        taken=np.zeros(0, np.uint8),
+        cells=0,
         is_soft=True,
         is_relative=False,
         is_fine=True,

@@ -48,7 +48,7 @@ def test_a_head_is_layer_after_layer_each_in_its_own_style(config: GeneratorConf
     torch.testing.assert_close(hidden, x)
     torch.testing.assert_close(apply(prepared.outputs, hidden), features)
     density = _at_points(foreground.density, x, styles[:, config.field_layers])[..., 0]
-    torch.testing.assert_close(field.raw_density(prepared, hidden), density)
+    torch.testing.assert_close(field.raw_density(prepared, hidden, points), density)
 
 
 def test_a_head_of_planes_takes_styles_for_its_planes_alone() -> None:
@@ -61,7 +61,7 @@ def test_a_head_of_planes_takes_styles_for_its_planes_alone() -> None:
     torch.testing.assert_close(foreground.hidden(prepared, points), x)
     density, outputs = foreground.density, foreground.features
     raw = torch.nn.functional.linear(x, density.weight, density.bias)[..., 0]
-    torch.testing.assert_close(field.raw_density(prepared, x), raw)
+    torch.testing.assert_close(field.raw_density(prepared, x, points), raw)
     expected = torch.nn.functional.linear(x, outputs.weight, outputs.bias)
     torch.testing.assert_close(apply(prepared.outputs, x), expected)
 
@@ -101,7 +101,7 @@ def test_repeated_styles_are_the_same_twice(config: GeneratorConfig) -> None:
         once = foreground.hidden(prepared, points[start::2])
         torch.testing.assert_close(hidden[start::2], once)
         torch.testing.assert_close(
-            field.raw_density(twice, hidden)[start::2], field.raw_density(prepared, once)
+            field.raw_density(twice, hidden, points)[start::2], field.raw_density(prepared, once, points)
         )
         torch.testing.assert_close(apply(twice.outputs, hidden)[start::2], apply(prepared.outputs, once))
 
@@ -193,3 +193,23 @@ def test_samples_of_all_rays_come_one_after_the_other() -> None:
     flat = field.as_points(points)
     assert flat.shape == (2, 12, 5)
     assert torch.equal(flat[1, 7], points[1, 1, 3])
+
+
+def test_where_nobody_is_a_field_is_empty() -> None:
+    config = replace(PLANES, density="softplus")
+    foreground = Foreground(config)
+    cells = torch.zeros(4, 4, 4, dtype=torch.bool)
+    cells[1, 2, 3] = True
+    taken = field.Taken(cells, 0.4)
+    points = torch.tensor([[[0.15, 0.05, -0.05], [0.05, 0.05, -0.05], [0.25, 0.05, -0.05]]])  # x, y, z
+    assert taken.holds(points).tolist() == [[True, False, False]]
+    with torch.no_grad():
+        anywhere = foreground.prepare(_styles(config, 1).float())
+        there = anywhere._replace(taken=taken)
+        hidden = foreground.hidden(anywhere, points)
+        one, other = (
+            field.density(config, field.raw_density(some, hidden, points)) for some in (anywhere, there)
+        )
+    assert other.tolist() == [[float(one[0, 0]), 0.0, 0.0]]
+    assert float(one.min()) > 0
+    assert there.repeated(2).taken is taken

@@ -67,8 +67,8 @@ def test_the_density_falls_along_its_normals(tiny: Generator) -> None:
     step, slopes = 1e-6, []
     for axis in torch.eye(3, dtype=torch.float64):
         after, before = (
-            raw_density(prepared.field, generator.foreground.hidden(prepared.field, moved.flatten(1, 2)))
-            for moved in (points + step * axis, points - step * axis)
+            raw_density(prepared.field, generator.foreground.hidden(prepared.field, moved), moved)
+            for moved in ((points + step * axis).flatten(1, 2), (points - step * axis).flatten(1, 2))
         )
         slopes.append((after - before) / (2 * step))
     assert rays.weights is not None

@@ -93,7 +93,7 @@ def _slow_ray(
     def look(places: list[float]) -> tuple[list[float], Tensor]:
         points = torch.stack([origin + (near + (far - near) * t) * direction for t in places])
         hidden = generator.foreground.hidden(prepared.field, points[None])
-        raw = raw_density(prepared.field, hidden)[0].clamp(min=0)
+        raw = raw_density(prepared.field, hidden, points[None])[0].clamp(min=0)
         return raw.tolist(), apply(prepared.field.outputs, hidden)[0]
 
     def weigh(places: list[float], dense: list[float]) -> tuple[list[float], float]:

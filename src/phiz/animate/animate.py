@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phiz.animate import acting
+from phiz.animate import acting, hull
 from phiz.animate.bake import Bake, Quality
+from phiz.animate.lashes import Lashes
 from phiz.animate.lipaint import Filling
 from phiz.animate.lipaint_network import LipaintNet
 from phiz.animate.mouth import Mouth
@@ -70,6 +71,7 @@ class Stage:
     head: MorphableModel
     rig: Rig
     mouth: Mouth
+    lashes: Lashes
     person: Prepared
     bake: Bake
     look: Look
@@ -90,12 +92,14 @@ class Stage:
                 )
             filling = Filling.of(avatar, studio.lipaint)
         head = models.open_model(avatar.head)
-        rig, person = Rig.of(avatar, head), avatar.prepare()
+        rig = Rig.of(avatar, head)
+        person = hull.cleared(avatar.generator, avatar.prepare(), rig.still)
         return Stage(
             avatar=avatar,
             head=head,
             rig=rig,
             mouth=Mouth.of(rig),
+            lashes=Lashes.of(rig),
             person=person,
             bake=Bake.of(avatar, rig, person, look.quality),
             look=look,
@@ -130,6 +134,7 @@ class Stage:
             image = generator.render(self.person, camera, warp=seen.warp, edit=edit, plan=plan).image
         if self.look.mouth == "head":
             image = self.mouth.painted(image, camera, moved)
+        image = self.lashes.painted(image, camera, moved, face.expression)
         return image.clamp(-1, 1)
 
 

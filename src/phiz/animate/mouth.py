@@ -1,12 +1,14 @@
 """What shows between open lips: the head's own teeth, gums and tongue, drawn into the picture.
 
 No still picture of a shut mouth knows them. The head model does: where they are and which way they face. Its
-inner parts are drawn as triangles, lit by the person's light, darker the further behind the lips they lie,
-and laid over the picture exactly where one looks into the mouth.
+inner parts are drawn as triangles, lit by the person's light, darker the further behind the lips they lie
+and the nearer to the lips' edge one looks, and laid over the picture where one looks into the mouth, as soft
+as the picture is.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -31,6 +33,13 @@ FINER = 2
 """Pixels drawn for one of the picture, across."""
 ROUND = 0.12
 """Share of the lips' box that is added around it."""
+SOFT = 0.0034
+"""Blur of what is drawn, in widths of the picture: one deviation."""
+SHADOW = 0.06
+"""Lips throw a shadow inwards so far, in widths of their box: one deviation."""
+EDGE_LIGHT, OPEN_LIGHT = (0.46, 0.32, 0.28), 1.3
+"""What is left of red, green and blue light where nothing around is open, and where all is (more than 1
+counts as 1): lips throw red shadows."""
 LEAST_LIGHT, MOST_LIGHT = 0.65, 1.0
 """Light that a fit found on skin is not trusted beyond these inside the mouth."""
 
@@ -139,5 +148,21 @@ class Mouth:
         hits = replace(hits, triangle=torch.where(inside, hits.triangle, -1))
         shown = raster.interpolate(colours, triangles, hits).permute(2, 0, 1)
         share = inside.to(shown.dtype)[None]
-        mixed = functional.avg_pool2d(torch.cat([shown * share, share])[None], FINER)
-        return mixed[0, :3] / mixed[0, 3:].clamp(min=1e-3), mixed[0, 3:]
+        mixed = functional.avg_pool2d(torch.cat([(shown + 1) * share, share])[None], FINER)
+        open_around = _blurred(mixed[:, 3:], SHADOW * (right - left))
+        edge = open_around.new_tensor(EDGE_LIGHT)[:, None, None]
+        mixed[:, :3] *= (edge + (OPEN_LIGHT - edge) * open_around).clamp(max=1)
+        soft = _blurred(mixed, SOFT * size)[0]
+        return soft[:3] / soft[3:].clamp(min=1e-3) - 1, soft[3:]
+
+
+def _blurred(image: Float[Tensor, "1 c h w"], deviation: float) -> Float[Tensor, "1 c h w"]:
+    """Return a picture through a bell of some width in pixels; beyond its edges is nothing."""
+    reach = max(math.ceil(2.5 * deviation), 1)
+    steps = torch.arange(-reach, reach + 1, dtype=image.dtype)
+    bell = torch.exp(-0.5 * (steps / max(deviation, 1e-3)).square())
+    bell = (bell / bell.sum()).to(image.device)
+    planes = image.movedim(1, 0)  # (c, 1, h, w)
+    planes = functional.conv2d(planes, bell[None, None, :, None], padding=(reach, 0))
+    planes = functional.conv2d(planes, bell[None, None, None, :], padding=(0, reach))
+    return planes.movedim(0, 1)

@@ -38,6 +38,10 @@ class Net(NamedTuple):
     far: Any
     dark: Any
     """Share of the light that is as good as none."""
+    taken: Any
+    """(cells ** 3) bytes, z outermost: 0 where nothing of the person is."""
+    cells: int
+    """Cells along an edge of the planes' cube; with none, anything may be anywhere."""
     is_soft: bool
     is_relative: bool
     is_fine: bool
@@ -49,6 +53,8 @@ class Room(NamedTuple):
 
     points: Any
     asked: Any
+    empty: Any
+    """Whether the sample at hand lies where nothing is."""
     across: Any
     pairs: Any
     features: Any
@@ -88,6 +94,7 @@ def room_for(samples: int, channels: int, width: int) -> Room:
     return Room(
         points=numbers(3),
         asked=whole(),
+        empty=np.zeros(LANES, np.bool_),
         across=numbers(2),
         pairs=numbers(4 * channels),
         features=numbers(channels),

@@ -105,10 +105,24 @@ def _begin(rays: Rays, room: Room, start: Any, most: Any) -> None:
             room.which[k, lane] = samples + k
 
 
+def _is_empty(net: Net, points: Any, lane: Any) -> Any:
+    """Return whether nothing of the person is where a point lies."""
+    count, at = net.cells, 0
+    if count == 0:
+        return False
+    for axis in range(2, -1, -1):
+        place = int(np.floor((points[axis, lane] + np.float32(1)) * np.float32(0.5) * np.float32(count)))
+        if place < 0 or place >= count:
+            return True
+        at = at * count + place
+    return net.taken[at] == 0
+
+
 def _ask(rays: Rays, net: Net, room: Room, start: Any, most: Any, k: Any) -> Any:
     """Write where the field is to be asked for the samples `k` of the rays.
 
-    Return how many there are, or -1 if nothing is left to see on any of the rays.
+    Return how many there are, or -1 if nothing is left to see on any of the rays. Where nothing can be, the
+    field is not asked.
     """
     samples, one, zero, is_over, asking = room.kept.shape[0], np.float32(1), np.float32(0), True, 0
     for lane in range(most):
@@ -131,6 +145,9 @@ def _ask(rays: Rays, net: Net, room: Room, start: Any, most: Any, k: Any) -> Any
             unbend(rays.neck, room.points, lane)
         for axis in range(3):
             room.points[axis, lane] = (room.points[axis, lane] + held * rays.shifts[r, axis]) * net.scale
+        room.empty[lane] = is_empty(net, room.points, lane)
+        if room.empty[lane]:
+            continue
         room.asked[asking] = lane
         asking += 1
     return -1 if is_over else asking
@@ -160,6 +177,8 @@ def _weigh(net: Net, room: Room, most: Any, k: Any, count: Any, is_first: Any) -
         number, place = room.which[k, lane] - samples, room.places[k, lane]
         if 0 <= number < room.known[lane]:
             density = room.thick[number, lane]
+        elif room.empty[lane]:
+            density = np.float32(0)
         else:
             density = positive(room.raw[lane] + net.offset, net.is_soft, net.gain)
         if is_first:
@@ -208,10 +227,12 @@ def _march(rays: Rays, net: Net, room: Room, summed: Any, found: Any) -> None:
                 asking = ask(rays, net, room, start, most, k)
                 if asking < 0:
                     break
-                look(net, room, asking)
-                share_out(room.pairs, room.across, room.features)
-                recall(room, most, k, is_first)
-                layer(room.features, net.weight, net.bias, net.to_density, room.hidden, room.raw)
+                if asking:
+                    look(net, room, asking)
+                    share_out(room.pairs, room.across, room.features)
+                if asking or not is_first:
+                    recall(room, most, k, is_first)
+                    layer(room.features, net.weight, net.bias, net.to_density, room.hidden, room.raw)
                 weigh(net, room, most, k, count, is_first)
                 if is_last:
                     add(net, room, most, k)
@@ -225,6 +246,7 @@ def _march(rays: Rays, net: Net, room: Room, summed: Any, found: Any) -> None:
 unbend = compiled(_unbend)
 finer = compiled(_finer)
 begin = compiled(_begin)
+is_empty = compiled(_is_empty)
 ask = compiled(_ask)
 recall = compiled(_recall)
 weigh = compiled(_weigh)

@@ -51,6 +51,9 @@ class Loops:
         field, config = person.field, generator.config
         if field.planes is None or len(field.layers) != 1 or not fits(field.planes):
             return None
+        taken = field.taken
+        if taken is not None and taken.span != config.planes_span:
+            return None
         if config.spacing != "depth" or person.batch != 1 or config.planes_channels % 8:
             return None
         net = Net(
@@ -66,6 +69,8 @@ class Loops:
             near=np.float32(config.near),
             far=np.float32(config.far),
             dark=np.float32(dark),
+            taken=np.zeros(0, np.uint8) if taken is None else taken.cells.flatten().byte().numpy(),
+            cells=0 if taken is None else len(taken.cells),
             is_soft=config.density == "softplus",
             is_relative=config.is_length_relative,
             is_fine=config.is_hierarchical,

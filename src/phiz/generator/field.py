@@ -11,7 +11,7 @@ from typing import NamedTuple, cast
 
 import torch
 from einops import rearrange
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from phiz.generator import dense, fast, field_loops
@@ -24,6 +24,23 @@ from phiz.layers.equalized import EqualLinear
 from phiz.layers.modulated import Folded, StyledLayer, apply
 
 
+class Taken(NamedTuple):
+    """Where somebody is, on a coarse map: everywhere else a field is empty, whatever it says."""
+
+    cells: Bool[Tensor, "n n n"]
+    """Of a cube about the middle; z, y, x."""
+    span: float
+    """Width of the cube in generator units; beyond it nothing is."""
+
+    def holds(self, points: Float[Tensor, "*b 3"]) -> Bool[Tensor, "*b"]:
+        """Return whether points lie where somebody is."""
+        count = len(self.cells)
+        places = ((points / self.span + 0.5) * count).floor().long()
+        is_inside = ((places >= 0) & (places < count)).all(-1)
+        x, y, z = places.clamp(0, count - 1).unbind(-1)
+        return is_inside & self.cells.to(points.device)[z, y, x]
+
+
 class PreparedField(NamedTuple):
     """A foreground in one style, or several."""
 
@@ -32,6 +49,8 @@ class PreparedField(NamedTuple):
     outputs: Folded
     """Colour (3) and features, both linear in the last hidden layer."""
     planes: Float[Tensor, "b 3 c h w"] | None
+    taken: Taken | None = None
+    """The only place that is not empty; None for anywhere."""
 
     def repeated(self, times: int) -> PreparedField:
         """Return the same with every style so many times, one after the other."""
@@ -47,6 +66,7 @@ class PreparedField(NamedTuple):
             folded(self.density),
             folded(self.outputs),
             None if self.planes is None else again(self.planes),
+            self.taken,
         )
 
 
@@ -146,9 +166,14 @@ class Foreground(nn.Module):
         return field_loops.hidden(prepared.layers, points, begin, torch.relu_, pictures)
 
 
-def raw_density(prepared: PreparedField, hidden: Float[Tensor, "b n h"]) -> Float[Tensor, "b n"]:
-    """Return densities before the rectifier."""
-    return apply(prepared.density, hidden)[..., 0]
+def raw_density(
+    prepared: PreparedField, hidden: Float[Tensor, "b n h"], points: Float[Tensor, "b2 n 3"]
+) -> Float[Tensor, "b n"]:
+    """Return densities before the rectifier, of the hidden layer at points."""
+    raw: Tensor = apply(prepared.density, hidden)[..., 0]
+    if prepared.taken is not None:
+        raw = raw.masked_fill(~prepared.taken.holds(points), -torch.inf)
+    return raw
 
 
 def density(config: GeneratorConfig, raw: Float[Tensor, "*b"]) -> Float[Tensor, "*b"]:

@@ -280,7 +280,7 @@ class Generator(nn.Module):
     ) -> Float[Tensor, "b3 p"]:
         """Return how dense the head is at points of its space."""
         field = self._field(w)
-        return density(self.config, raw_density(field, self.foreground.hidden(field, points)))
+        return density(self.config, raw_density(field, self.foreground.hidden(field, points), points))
 
     def colour(
         self, w: Float[Tensor, "b n w"] | Prepared, points: Float[Tensor, "b2 p 3"]

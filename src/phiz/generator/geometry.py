@@ -52,7 +52,7 @@ def density_normals(
     if rays.weights is None:
         raise ValueError("rays that saw the background alone have no normals")
     flat = points.detach().flatten(1, 2).requires_grad_()
-    density = raw_density(prepared.field, generator.foreground.hidden(prepared.field, flat))
+    density = raw_density(prepared.field, generator.foreground.hidden(prepared.field, flat), flat)
     (steepest,) = torch.autograd.grad(density.sum(), flat)
     falling = -(rays.weights[..., None] * steepest.reshape(points.shape)).sum(2)
     return torch.nn.functional.normalize(falling, dim=-1).detach()

@@ -205,7 +205,7 @@ class Marcher:
         if self.warp is not None:
             flat = self.warp(flat, stage)
         hidden = self.foreground.hidden(self.prepared, flat)
-        raw = _by_ray(raw_density(self.prepared, hidden), points)
+        raw = _by_ray(raw_density(self.prepared, hidden, flat), points)
         if self.draws is not None and self.config.density_noise > 0:
             raw = raw + self.draws.normal(*places.shape) * self.config.density_noise
         places = places.expand(len(raw), -1, -1)
