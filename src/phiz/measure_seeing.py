@@ -15,12 +15,13 @@ from phiz.console import Console
 from phiz.errors import MediaError, MissingError, UsageError
 from phiz.face import head, landmarker, network_files
 from phiz.face.identity import store
-from phiz.face.network_files import DETECTOR, LANDMARKS, PARSER, REGRESSOR
+from phiz.face.network_files import CLOSEUP, DETECTOR, LANDMARKS, PARSER, REGRESSOR
 from phiz.face.points import five_points
 from phiz.metrics import verification
 from phiz.options import option
 from phiz.train import (
     arcface,
+    closeup_watch,
     detector_watch,
     faces,
     landmarks_watch,
@@ -93,6 +94,10 @@ def _measurements(config: MeasureSeeingConfig, data: Path) -> dict[str, Callable
         network, people = network_files.load(LANDMARKS), marked_people.open_marked(data)
         return {**landmarks_watch.measure(network, people, count, CPU), **end_to_end(people, count)}
 
+    def closer() -> Numbers:
+        network, people = network_files.load(CLOSEUP), marked_people.open_marked(data)
+        return closeup_watch.measure(network, people, count, CPU)
+
     def parser() -> Numbers:
         return parse_watch.measure(network_files.load(PARSER), open_source(data), count, CPU)
 
@@ -100,7 +105,13 @@ def _measurements(config: MeasureSeeingConfig, data: Path) -> dict[str, Callable
         network = network_files.load(REGRESSOR)
         return regress_watch.measure(network, head.built_in(), open_world(data), count, CPU)
 
-    found = {"detector": detector, "landmarks": points, "parser": parser, "regressor": regressor}
+    found = {
+        "detector": detector,
+        "landmarks": points,
+        "closeup": closer,
+        "parser": parser,
+        "regressor": regressor,
+    }
     if config.faces:
         found["identity"] = lambda: recognition(config.faces, count)
     return found

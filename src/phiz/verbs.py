@@ -56,6 +56,9 @@ VERBS: Mapping[str, Verb] = {
         "phiz.train.detector:train_detector",
         "Train a detector, which finds faces and five points of each.",
     ),
+    "train closeup": Verb(
+        "phiz.train.closeup:train_closeup", "Train networks that look closely at eyes and mouths."
+    ),
     "train landmarks": Verb(
         "phiz.train.landmarks:train_landmarks", "Train a network that finds the points of a face."
     ),

@@ -9,12 +9,12 @@ import torch
 from face.painted_sitter import sitter
 
 from phiz.errors import MediaError
-from phiz.face import landmarker
+from phiz.face import landmarker, lids
 from phiz.face.candidates import FoundFace
 from phiz.face.fit_points import Landmarker
 from phiz.face.landmarker import BuiltInLandmarker
 from phiz.face.landmarks import DENSE, SPARSE
-from phiz.face.network_files import DETECTOR, LANDMARKS
+from phiz.face.network_files import CLOSEUP, DETECTOR, LANDMARKS
 from phiz.face.points import five_points
 
 MOST = 0.06
@@ -23,7 +23,7 @@ MOST = 0.06
 
 @pytest.fixture(autouse=True)
 def weights() -> None:
-    if not (LANDMARKS.built_in.is_file() and DETECTOR.built_in.is_file()):
+    if not all(kind.built_in.is_file() for kind in (LANDMARKS, DETECTOR, CLOSEUP)):
         pytest.skip("no built-in networks")
 
 
@@ -37,6 +37,13 @@ def test_points_lie_where_the_painted_face_has_them() -> None:
     assert apart(found.sparse[0], sitter().landmarks68) < MOST
     assert apart(found.dense[0], sitter().landmarks478) < MOST
     assert float(found.score[0]) > 0.9
+
+
+def test_shut_eyes_are_seen_to_be_shut() -> None:
+    open_, shut = (lids.gaps(landmarker.built_in().points(sitter(x).image).sparse) for x in (0.0, 1.0))
+    true_open, true_shut = (lids.gaps(sitter(x).landmarks68[None]) for x in (0.0, 1.0))
+    assert float((shut / open_).max()) < 0.4  # without a closer look 0.96
+    assert float(((shut / open_) - (true_shut / true_open)).abs().max()) < 0.2
 
 
 @pytest.mark.parametrize("quarters", [1, 2])

@@ -42,7 +42,7 @@ class BuiltInFollower:
         """Return the points of the face in the next frame, None where it is not to be seen."""
         if last is not None:
             frame = landmarks.frame_around(last.sparse)
-            found = landmarks.locate(self.network, picture[None], frame)
+            found = self.landmarker.points_within(picture, frame)
             if float(found.score[0]) >= LEAST_SCORE:
                 return found
         faces = candidates.search(picture, self.landmarker.detector).faces

@@ -1,4 +1,4 @@
-"""From a picture to the points of the face in it: detection, a crop, and two looks at it."""
+"""From a picture to the points of the face in it: detection, two looks at a crop, one at eyes and mouth."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.errors import MediaError
-from phiz.face import candidates, detect, landmarks, network_files
+from phiz.face import candidates, closeup, detect, landmarks, network_files
 from phiz.face.candidates import Detector, FoundFace
+from phiz.face.closeup import CloseupNet
 from phiz.face.fit_points import Landmarks
 from phiz.face.landmarks import SPARSE, FacePoints, LandmarkNet
-from phiz.face.network_files import LANDMARKS
+from phiz.face.network_files import CLOSEUP, LANDMARKS
 from phiz.layers.folding import folded
 
 LOOKS = 2
@@ -52,12 +53,24 @@ class BuiltInLandmarker:
 
     def points_of(self, picture: Float[Tensor, "3 h w"], face: FoundFace) -> FacePoints:
         """Return all points of a face that was found."""
-        return landmarks.locate(self.network, picture[None], landmarks.frame_of(face)[None], looks=LOOKS)
+        return self.points_within(picture, landmarks.frame_of(face)[None], looks=LOOKS)
+
+    def points_within(
+        self, picture: Float[Tensor, "3 h w"], frame: Float[Tensor, "1 2 3"], *, looks: int = 1
+    ) -> FacePoints:
+        """Return all points of a face about which a frame lies."""
+        found = landmarks.locate(self.network, picture[None], frame, looks=looks)
+        return closeup.refined(self.closer, picture[None], found)
 
     @cached_property
     def network(self) -> LandmarkNet:
         """Return the network, ready to be used."""
         return folded(network_files.load(LANDMARKS, self.path))
+
+    @cached_property
+    def closer(self) -> CloseupNet:
+        """Return the networks that look closely, ready to be used."""
+        return folded(network_files.load(CLOSEUP))
 
     def __getstate__(self) -> Mapping[str, object]:
         # Packed weights do not travel to other processes.

@@ -46,12 +46,14 @@ class LandmarkConfig:
     """Channels to which the last map is reduced."""
     hidden: int = 224
     """Numbers between the map and the points."""
+    count: int = COUNT
+    """Points that are told."""
 
     def __post_init__(self) -> None:
         if self.size % self.shrink or self.size < 2 * self.shrink:
             raise ValueError(f"crops have a multiple of {self.shrink} pixels, at least two of them")
-        if min(self.narrow, self.hidden) < 1:
-            raise ValueError("narrow and hidden are positive")
+        if min(self.narrow, self.hidden, self.count) < 1:
+            raise ValueError("narrow, hidden and count are positive")
 
     @property
     def shrink(self) -> int:
@@ -81,8 +83,8 @@ class LandmarkNet(nn.Module):
         self.norm = nn.BatchNorm2d(config.narrow)
         side = config.size // config.shrink
         self.hidden = nn.Linear(config.narrow * side * side, config.hidden)
-        self.tell = nn.Linear(config.hidden, 3 * COUNT + 1)
-        self.register_buffer("mean", torch.zeros(COUNT, 2))
+        self.tell = nn.Linear(config.hidden, 3 * config.count + 1)
+        self.register_buffer("mean", torch.zeros(config.count, 2))
 
     def begin(self, mean: Float[Tensor, "n 2"]) -> None:
         """Make a new network tell the points of a mean face, and that it is unsure of them."""
@@ -99,8 +101,9 @@ class LandmarkNet(nn.Module):
         """
         last = convolved(self.trunk(crops)[-1], self.conv, self.norm)
         told: Tensor = self.tell(self.hidden(last.flatten(1)).relu()).float()
-        away, logs, is_face = torch.split(told, [2 * COUNT, COUNT, 1], dim=1)
-        xy = self.mean + away.reshape(-1, COUNT, 2)
+        count = self.config.count
+        away, logs, is_face = torch.split(told, [2 * count, count, 1], dim=1)
+        xy = self.mean + away.reshape(-1, count, 2)
         return xy, (logs + FIRST_LOG).clamp(LEAST_LOG, MOST_LOG), is_face[:, 0]
 
 
@@ -169,13 +172,16 @@ def locate(
     looks: int = 1,
 ) -> FacePoints:
     """Return the points in crops of pictures; each further look is at a crop about those of the last."""
-    found = _look(network, pictures, frames)
+    found = look(network, pictures, frames)
     for _ in range(looks - 1):
-        found = _look(network, pictures, frame_around(found.sparse))
+        found = look(network, pictures, frame_around(found.sparse))
     return found
 
 
-def _look(network: LandmarkNet, pictures: Tensor, frames: Tensor) -> FacePoints:
+def look(
+    network: LandmarkNet, pictures: Float[Tensor, "b 3 h w"], frames: Float[Tensor, "b 2 3"]
+) -> FacePoints:
+    """Return what a network tells of crops of pictures, in pixels of those."""
     crops = cut(pictures, frames, network.config.size)
     xy, logs, is_face = network(crops.contiguous(memory_format=torch.channels_last))
     scale = warp.size_of(frames).to(xy)

@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from phiz.errors import MediaError
-from phiz.face import eyeballs, fit, fit_geometry, fit_pose, fit_solve, fit_surface, smooth
+from phiz.face import eyeballs, fit, fit_geometry, fit_pose, fit_solve, fit_surface, lids, smooth
 from phiz.face.coeffs import FaceCoeffs, Motion, neutral
 from phiz.face.fit import FitConfig
 from phiz.face.fit_geometry import NAMED_SPREAD
@@ -98,7 +98,9 @@ def track(model: Head, frames: Sequence[Frame], *, fps: float, config: FitConfig
     known[where[good]] = True
     face = posed(model, state, person)
     gaze = eyeballs.gazes(model, face, xy[:, SPARSE + IRISES :], focal, sizes)
-    full = {name: _spread(value, where, len(frames)) for name, value in _curves(model, face, gaze).items()}
+    curves = _curves(model, face, gaze)
+    curves["blink"] = torch.maximum(curves["blink"], lids.closures(xy[:, :SPARSE]))
+    full = {name: _spread(value, where, len(frames)) for name, value in curves.items()}
     weights = torch.zeros(len(frames))
     weights[where] = torch.where(good, agreeing, 0.0)
     calm = {

@@ -147,6 +147,20 @@ def example(
     is_face = bool(rng.random() >= places.nothing)
     right = landmarks.frame_around(points[None, :SPARSE])[0]
     frame = placed(right, places, rng) if is_face else beside(right, rng)
+    picture = seen(shown, frame, size, changes, rng, is_face=is_face)
+    return Example(picture, warp.apply(warp.invert(frame), points), is_face)
+
+
+def seen(
+    shown: UInt8[Tensor, "4 h w"],
+    frame: Float[Tensor, "2 3"],
+    size: int,
+    changes: PhotoChanges,
+    rng: np.random.Generator,
+    *,
+    is_face: bool = True,
+) -> UInt8[Tensor, "3 {size} {size}"]:
+    """Return what a frame shows of a picture and its cover, changed as photos are."""
     cropped = landmarks.cut(shown[None].float() / 127.5 - 1, frame[None], size)[0]
     picture, alpha = (cropped[:3] + 1) / 2, (cropped[3:] + 1) / 2
     if rng.random() < changes.background:
@@ -157,8 +171,7 @@ def example(
     if rng.random() < changes.cover:
         picture, _ = photo_shapes.covered(picture, rng)
     picture = photo_changes.photographed(picture, changes, rng)
-    truth = warp.apply(warp.invert(frame), points)
-    return Example((picture.clamp(0, 1) * 255 + 0.5).to(torch.uint8), truth, is_face)
+    return (picture.clamp(0, 1) * 255 + 0.5).to(torch.uint8)
 
 
 def placed(right: Float[Tensor, "2 3"], places: CropPlaces, rng: np.random.Generator) -> Float[Tensor, "2 3"]:
