@@ -23,13 +23,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz import published_recipes, whom
-from phiz.animate import driving
+from phiz.animate import driving, opening
 from phiz.animate.animate import Look, Stage, played
 from phiz.animate.driving import Driver
 from phiz.animate.finish import Finish, finished, resized
 from phiz.avatar.avatar import Avatar
 from phiz.checkpoint import SUFFIX
 from phiz.console import Console
+from phiz.face import models
 from phiz.face.coeffs import Motion
 from phiz.media import audio, chunks, stages
 from phiz.media.provenance import Ingredient, ProvenanceConfig, finish, marked
@@ -192,7 +193,13 @@ def mimic_video(
     found = _driver(driver, studio, manner, console)
     motion = found.motion
     if manner.method == "ours":
-        motion = driving.mimicked(motion, someone, is_absolute=manner.is_absolute, amount=manner.dials.lips)
+        motion = driving.mimicked(
+            motion,
+            someone,
+            face=found.face,
+            is_absolute=manner.is_absolute,
+            amount=manner.dials.lips,
+        )
     seen = time.perf_counter()
     sound = driver if driving.has_sound(driver) else None
     made_of = (*_made_of(manner, studio), *_files(driver))
@@ -230,7 +237,7 @@ def speaker(someone: Avatar, studio: Studio, manner: Manner) -> Speaker:
         return lambda sound: published_recipes.said(studio, someone, sound)
 
     def said(sound: Path) -> Motion:
-        return speak(
+        motion = speak(
             sound,
             someone.rest,
             studio,
@@ -239,6 +246,7 @@ def speaker(someone: Avatar, studio: Studio, manner: Manner) -> Speaker:
             latency_ms=manner.latency_ms,
             style=manner.style,
         )
+        return opening.spoken(motion, someone.rest, models.open_model(someone.head))
 
     return said
 

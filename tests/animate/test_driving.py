@@ -37,9 +37,17 @@ def test_what_is_always_there_does_not_go_over_and_what_moves_does(
     brow, jaw = (our_head.expression_names.index(name) for name in ("browDownLeft", "jawOpen"))
     assert float(told.expression[:, brow].abs().max()) < 1e-6
     assert float(told.expression[:, jaw].min()) == pytest.approx(0, abs=1e-6)
-    assert float(told.expression[:, jaw].max()) == pytest.approx(0.5, abs=1e-6)
+    assert float(told.expression[:, jaw].max()) == pytest.approx(0.5, abs=0.1)  # lips count, not weights
     half = driving.mimicked(driver, someone, amount=0.5)
-    assert torch.allclose(half.expression, 0.5 * told.expression)
+    assert 0.2 < float(half.expression[:, jaw].max()) < 0.8 * float(told.expression[:, jaw].max())
+
+
+def test_a_driver_whose_face_is_known_opens_the_mouth_as_it_is(
+    driver: Motion, someone: Avatar, our_head: Head
+) -> None:
+    told = driving.mimicked(driver, someone, face=someone.rest)
+    jaw = our_head.expression_names.index("jawOpen")
+    assert torch.allclose(told.expression[:, jaw], driver.expression[:, jaw], atol=1e-3)
 
 
 def test_the_face_moves_from_the_persons_own_rest(driver: Motion, someone: Avatar, our_head: Head) -> None:

@@ -15,12 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.animate import acting
+from phiz.animate.opening import Opening
 from phiz.avatar.avatar import Avatar
 from phiz.checkpoint import SUFFIX
 from phiz.console import Console
 from phiz.errors import MediaError
 from phiz.face import follow, head, models, tracking
-from phiz.face.coeffs import Motion
+from phiz.face.coeffs import FaceCoeffs, Motion, neutral
 from phiz.face.follow import BuiltInFollower
 from phiz.graphics import rotation
 from phiz.media import video
@@ -38,6 +39,8 @@ class Driver:
     motion: Motion
     bridged: int
     """Frames without a face, which were drawn through."""
+    face: FaceCoeffs | None = None
+    """The driver's own face, with what it mostly does, where it was seen."""
 
 
 def motion_of(path: Path, console: Console | None = None) -> Driver:
@@ -54,7 +57,7 @@ def motion_of(path: Path, console: Console | None = None) -> Driver:
     bridged = int((~found.known).sum())
     if bridged:
         console.warn(f"{bridged} of {len(seen)} frames showed no face; they were drawn through.")
-    return Driver(motion=found.motion, bridged=bridged)
+    return Driver(motion=found.motion, bridged=bridged, face=_mostly(found.face))
 
 
 def with_head(motion: Motion, driver: Motion, *, is_absolute: bool = False) -> Motion:
@@ -67,8 +70,18 @@ def with_head(motion: Motion, driver: Motion, *, is_absolute: bool = False) -> M
     return replace(motion, rotation=_at(turned, places), translation=_at(shifted, places))
 
 
-def mimicked(driver: Motion, someone: Avatar, *, is_absolute: bool = False, amount: float = 1.0) -> Motion:
-    """Return what a person does who does the same as the driver, from their own rest."""
+def mimicked(
+    driver: Motion,
+    someone: Avatar,
+    *,
+    face: FaceCoeffs | None = None,
+    is_absolute: bool = False,
+    amount: float = 1.0,
+) -> Motion:
+    """Return what a person does who does the same as the driver, from their own rest.
+
+    Lips part as far as the driver's; whose `face` is not known counts as the mean one.
+    """
     model = models.open_model(someone.head)
     told = acting.fitting(driver, model)
     least = torch.quantile(told.expression, LEAST, dim=0)
@@ -76,12 +89,25 @@ def mimicked(driver: Motion, someone: Avatar, *, is_absolute: bool = False, amou
     if model.expression_names:  # weights that are never negative
         moved = moved.clamp(min=0)
     turned, shifted = _counted(told, is_absolute=is_absolute)
+    expression = (someone.rest.expression + amount * moved).clamp(max=STRONGEST)
+    is_known = face is not None and model.name == driver.basis
+    opening = Opening.of(model, face if face is not None and is_known else neutral(model.sizes), someone.rest)
+    if opening.jaw >= 0:
+        jaw, shut = told.expression[:, opening.jaw], 0.0 if is_known else float(least[opening.jaw])
+        expression = opening.moved(expression, jaw, shut=shut, amount=amount)
     return replace(
         told,
-        expression=(someone.rest.expression + amount * moved).clamp(max=STRONGEST),
+        expression=expression,
         rotation=turned,
         translation=shifted,
     )
+
+
+def _mostly(face: FaceCoeffs) -> FaceCoeffs:
+    """Return the face that is made in most frames."""
+    one = {name: getattr(face, name)[:1] for name in face.__dataclass_fields__}
+    middle = face.expression.median(dim=0, keepdim=True).values
+    return replace(FaceCoeffs(**one), expression=middle)
 
 
 def has_sound(path: Path) -> bool:
