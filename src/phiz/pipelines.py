@@ -225,6 +225,8 @@ def talk(
     """
     start = time.perf_counter()
     motion = speak(sound)
+    for doubt in audio.doubts(sound):
+        console.warn(doubt)
     spoken = time.perf_counter()
     of_all = [*made_of, Ingredient.of(sound)]
     film = _filmed(motion, sound, output, paint, console, key, provenance or ProvenanceConfig(), of_all)

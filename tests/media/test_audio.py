@@ -152,3 +152,19 @@ def test_writing_refuses_unknown_suffixes_and_impossible_places(tmp_path: Path) 
     (tmp_path / "file").touch()
     with pytest.raises(PhizError):
         audio.write(tmp_path / "file" / "a.wav", torch.zeros(4))
+
+
+def test_what_is_wrong_with_a_recording_is_said(tmp_path: Path) -> None:
+    good, path = tone(200, 16000, 2.0), tmp_path / "said.wav"
+    loud = (4 * good).clamp(-1, 1)
+    cases = {
+        "": good,
+        "0.10 s long": good[:1600],
+        "is silent": 0 * good,
+        "very quiet (-40 dB": 0.02 * good,
+        "recorded too loud: 6": loud,
+    }
+    for words, waveform in cases.items():
+        audio.write(path, waveform)
+        told = audio.doubts(path)
+        assert (told == []) if not words else (len(told) == 1 and words in told[0]), (words, told)

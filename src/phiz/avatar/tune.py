@@ -90,6 +90,8 @@ class TuneConfig:
 TUNE = TuneConfig()
 LATEST = 2.0
 """Times its seconds after which it ends, whatever the steps."""
+SLOW_STEPS = 5
+"""The first steps take longer than others, and say nothing about how long all will take."""
 WIDER, EMPTY_POOL = 1.2, 20
 """How much wider than the planes the space is in which nothing may float; how many times more places in it
 are known than are looked at in a step."""
@@ -193,6 +195,8 @@ class Tuning:
         def look(progress: Progress) -> bool:
             taken = self.clock() - self.begun
             least = taken / progress.step * max(self.config.least_steps - progress.step, 0)
+            if progress.step <= SLOW_STEPS:
+                least = 0.0
             left = max(min(progress.seconds_left, max(self.config.seconds - taken, least)), 0.0)
             is_over = self.share(progress.step) >= 1
             return (watch is not None and watch(replace(progress, seconds_left=left))) or is_over

@@ -37,6 +37,12 @@ CODECS = {
 }
 """Container and codec by suffix; wav and flac (both 16 bit) lose nothing of 16-bit sound."""
 
+SHORT_S = 0.25
+SILENT, QUIET = 0.001, 0.02
+"""Loudest samples below which nobody hears anything, or hardly."""
+OVER, CLIPPED = 0.999, 0.01
+"""A sample from here on is cut off; up to such a share of them is nothing to speak of."""
+
 _BLOCK = 16_384  # samples handed over at a time where the caller does not care
 
 
@@ -69,6 +75,28 @@ def duration(path: Path | str) -> float:
         if container.duration is not None:
             return container.duration / av.time_base
     return sum(len(block) for block in iterate(path)) / RATE
+
+
+def doubts(path: Path | str) -> list[str]:
+    """Return what is wrong with a recording of speech, in words for whoever made it; often nothing."""
+    count, over, peak = 0, 0, 0.0
+    for piece in iterate(path, block=60 * RATE):
+        size = piece.abs()
+        count, peak = count + len(piece), max(peak, float(size.max()))
+        over += int((size >= OVER).sum())
+    name, found = Path(path).name, []
+    if count < SHORT_S * RATE:
+        found.append(f"{name} is {count / RATE:.2f} s long, too short for a word.")
+    if peak < SILENT:
+        found.append(f"{name} is silent, so the mouth stays shut. Play it elsewhere to check.")
+    elif peak < QUIET:
+        decibels = 20 * np.log10(peak)
+        found.append(f"{name} is very quiet ({decibels:.0f} dB at its loudest). Record it closer or louder.")
+    if over > CLIPPED * count:
+        found.append(
+            f"{name} was recorded too loud: {over / count:.0%} of it is cut off, and lips are told less well."
+        )
+    return found
 
 
 def write(path: Path | str, waveform: Float[Tensor, " n"], rate: int = RATE) -> None:
