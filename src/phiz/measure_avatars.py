@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.nn import functional
 
 from phiz import checkpoint
 from phiz.animate.animate import Look, Stage
@@ -26,9 +27,10 @@ from phiz.avatar.avatar import Avatar
 from phiz.avatar.invert import INVERT
 from phiz.avatar.tune import TUNE
 from phiz.console import Console
-from phiz.face import align, landmarker, landmarks, warp
+from phiz.face import align, closeup, landmarker, landmarks, warp
 from phiz.face.coeffs import Motion, concatenate
-from phiz.face.landmarks import LandmarkNet
+from phiz.face.identity import store
+from phiz.face.identity.networks import embed, unit
 from phiz.generator.generator import Generator
 from phiz.layers import filters
 from phiz.media import image
@@ -71,7 +73,7 @@ class MeasureAvatarsConfig:
     every: int = 3
     """Take every so-manieth frame of it."""
     crowd: int = 16
-    """Strangers among whom they have to be told by the built-in features."""
+    """Strangers among whom they have to be told."""
     networks: Path | None = None
     """Folder of other networks than the built-in ones."""
     look: Look = field(default=Look())
@@ -148,20 +150,25 @@ class Judge:
 
     def __init__(self, size: int, crowd: int) -> None:
         self.size = size
-        self.finder: LandmarkNet = landmarker.built_in().network
-        self.crowd = torch.cat([self.face_of(sitting(CROWD_FROM + number)) for number in range(crowd)])
+        finder = landmarker.built_in()
+        self.finder, self.closer = finder.network, finder.closer
+        self.looks = looks()
+        faces = [self.face_of(sitting(CROWD_FROM + number)) for number in range(crowd)]
+        self.crowd = [torch.cat(same) for same in zip(*faces, strict=True)]
 
-    def face_of(self, sitter: Sitter) -> Float[Tensor, "1 n"]:
-        """Return the built-in features of somebody's true face at rest."""
+    def face_of(self, sitter: Sitter) -> list[Float[Tensor, "1 _"]]:
+        """Return what tells somebody's true face at rest from others, in each way of looking."""
         truth = painted(sitter, resting(sitter, 1), self.size)
-        return features(truth.pictures, self.found(truth.pictures, truth.points))
+        points = self.found(truth.pictures, truth.points)
+        return [look(truth.pictures, points) for look in self.looks.values()]
 
     def found(
         self, pictures: Float[Tensor, "t 3 s s"], near: Float[Tensor, "t 68 2"]
     ) -> Float[Tensor, "t 68 2"]:
         """Return the landmarks that our network finds near others."""
         frames = landmarks.frame_around(near)
-        return landmarks.locate(self.finder, pictures, frames, looks=LOOKS).sparse
+        seen = landmarks.locate(self.finder, pictures, frames, looks=LOOKS)
+        return closeup.refined(self.closer, pictures, seen).sparse
 
     def measured(
         self, stage: Stage, sitter: Sitter, kind: Kind, motion: Motion
@@ -267,25 +274,48 @@ class Judge:
             "blink's change r": float(change.correlation[0]),
         }
 
-    def sameness(self, talk: Drawn, own: Float[Tensor, "1 n"]) -> Numbers:
-        """Return whether somebody stays themselves, by the built-in features of a face.
+    def sameness(self, talk: Drawn, own: list[Float[Tensor, "1 _"]]) -> Numbers:
+        """Return whether somebody stays themselves, by the built-in features of a face and by the recogniser.
 
-        These are no recogniser's: they tell faces apart by light and colour too.
+        Features are no recogniser's: they tell faces apart by light and colour too.
         """
-        crowd = torch.cat([own, self.crowd])
         told: Numbers = {}
-        for name, pictures in {"": talk.pictures, " in truth": talk.truth.pictures}.items():
-            points = self.found(pictures, talk.truth.points)
-            known = talking.known(features(pictures, points), crowd, 0)
-            told[f"features nearest to their own{name}"] = _mean(known.nearest.float())
-            told[f"features' likeness to their own{name}"] = _mean(known.likeness)
+        for (what, look), mine, others in zip(self.looks.items(), own, self.crowd, strict=True):
+            for name, pictures in {"": talk.pictures, " in truth": talk.truth.pictures}.items():
+                seen = look(pictures, self.found(pictures, talk.truth.points))
+                known = talking.known(seen, torch.cat([mine, others]), 0)
+                told[f"{what} nearest to their own{name}"] = _mean(known.nearest.float())
+                told[f"{what}' likeness to their own{name}"] = _mean(known.likeness)
         return told
+
+
+def looks() -> dict[str, Callable[[Tensor, Tensor], Tensor]]:
+    """Return ways to tell faces apart: pictures and their landmarks to numbers, by what these are called."""
+    ways: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"features": features}
+    if store.BUILT_IN.is_file():
+        network = store.load()
+
+        def recognised(pictures: Tensor, points: Tensor) -> Tensor:
+            crops = functional.interpolate(
+                faces_of(pictures, points), network.config.size, mode="bilinear", antialias=True
+            )
+            return unit(embed(network, crops, is_mirrored=True))
+
+        ways["embeddings"] = recognised
+    return ways
 
 
 def features(pictures: Float[Tensor, "t 3 s s"], points: Float[Tensor, "t 68 2"]) -> Float[Tensor, "t n"]:
     """Return features of faces, cut out upright and at one size."""
+    return filters.picture_features(faces_of(pictures, points))
+
+
+def faces_of(
+    pictures: Float[Tensor, "t 3 s s"], points: Float[Tensor, "t 68 2"]
+) -> Float[Tensor, "t 3 112 112"]:
+    """Return faces as recognisers see them."""
     side = align.RECOGNITION_SIZE
-    return filters.picture_features(warp.sample(pictures, align.recognition_frame(points), (side, side)))
+    return warp.sample(pictures, align.recognition_frame(points), (side, side))
 
 
 def sheet(talk: Drawn, moments: list[int], blink: Drawn, turn: Drawn) -> Float[Tensor, "3 h w"]:
