@@ -27,7 +27,7 @@ from phiz.face.landmarks import SPARSE, LandmarkNet
 from phiz.face.network_files import CLOSEUP
 from phiz.layers import ema, residual
 from phiz.media import image
-from phiz.train import closeup_watch, marked_people, ranks, rates
+from phiz.train import closeup_watch, marked_people, pull, ranks, rates
 from phiz.train.closeup_config import TrainCloseupConfig
 from phiz.train.landmarks import unlikelihood
 from phiz.train.marked_people import MIRRORED, TRUE, MarkedPeople
@@ -225,10 +225,5 @@ def unlikely(
 
 def optimiser_of(config: TrainCloseupConfig, network: CloseupNet) -> torch.optim.Optimizer:
     """Return the optimiser; weights are pulled towards zero, biases and normalisations are not."""
-    pulled = [p for p in network.parameters() if p.ndim > 1]
-    others = [p for p in network.parameters() if p.ndim <= 1]
-    groups = [
-        {"params": pulled, "weight_decay": config.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
+    groups = pull.groups(network.parameters(), config.weight_decay)
     return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.99))

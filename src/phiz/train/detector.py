@@ -22,7 +22,7 @@ from phiz.face.detect_network import FaceFinder
 from phiz.face.network_files import DETECTOR
 from phiz.layers import ema, residual
 from phiz.media import image
-from phiz.train import detector_watch, ranks
+from phiz.train import detector_watch, pull, ranks
 from phiz.train.detector_config import TrainDetectorConfig
 from phiz.train.detector_losses import detector_loss
 from phiz.train.detector_stream import CrowdStreamConfig, DetectorBatch, crowd_stream
@@ -114,12 +114,7 @@ def beginner(config: TrainDetectorConfig) -> FaceFinder:
 
 def optimiser_of(config: TrainDetectorConfig, network: nn.Module) -> torch.optim.Optimizer:
     """Return the optimiser; it pulls convolutions towards zero, and nothing else."""
-    pulled = [one for one in network.parameters() if one.ndim > 1]
-    free = [one for one in network.parameters() if one.ndim <= 1]
-    settings = [
-        {"params": pulled, "weight_decay": config.weight_decay},
-        {"params": free, "weight_decay": 0.0},
-    ]
+    settings = pull.groups(network.parameters(), config.weight_decay)
     return torch.optim.AdamW(settings, lr=config.rate, betas=(0.9, 0.99))
 
 

@@ -27,7 +27,7 @@ from phiz.face.network_files import LANDMARKS
 from phiz.generator import store
 from phiz.generator.generator import Generator
 from phiz.layers import ema, residual
-from phiz.train import encoder_losses, encoder_watch, ranks, rates
+from phiz.train import encoder_losses, encoder_watch, pull, ranks, rates
 from phiz.train.encoder_batches import EncoderBatch, batch_of, joined, sitting
 from phiz.train.encoder_config import TrainEncoderConfig
 from phiz.train.encoder_samples import Plan, Reservoir, Samples, chance_of, subjects
@@ -91,7 +91,7 @@ def fit(config: TrainEncoderConfig, here: Ranks, console: Console) -> Mapping[st
     encoder = beginner(config, generator).to(here.device).train().requires_grad_(True)
     ranks.broadcast_from_first(encoder)
     average = ema.twin(encoder)
-    optimiser = torch.optim.AdamW(groups_of(encoder, config.weight_decay), betas=(0.9, 0.99))
+    optimiser = torch.optim.AdamW(pull.groups(encoder.parameters(), config.weight_decay), betas=(0.9, 0.99))
     scale = Scale(config.encoder.w_size).to(here.device)
     parts: dict[str, Stateful] = {
         "encoder": encoder,
@@ -157,13 +157,6 @@ def take_trunk(encoder: EncoderNet, path: Path | None) -> None:
             "layers. Give the encoder its blocks and widths with --encoder.blocks and --encoder.widths."
         )
     encoder.trunk.load_state_dict({**own, **theirs})
-
-
-def groups_of(encoder: EncoderNet, decay: float) -> list[dict[str, object]]:
-    """Return the parameters in two groups: those that are pulled towards zero, and the others."""
-    pulled = [one for one in encoder.parameters() if one.ndim > 1]
-    free = [one for one in encoder.parameters() if one.ndim <= 1]
-    return [{"params": pulled, "weight_decay": decay}, {"params": free, "weight_decay": 0.0}]
 
 
 @torch.no_grad()

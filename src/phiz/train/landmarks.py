@@ -26,7 +26,7 @@ from phiz.face.landmarks import SPARSE, LandmarkNet
 from phiz.face.network_files import LANDMARKS
 from phiz.layers import ema, residual
 from phiz.media import image
-from phiz.train import landmarks_watch, marked_people, ranks, rates
+from phiz.train import landmarks_watch, marked_people, pull, ranks, rates
 from phiz.train.landmarks_config import TrainLandmarksConfig
 from phiz.train.marked_people import Example, MarkedPeople
 from phiz.train.ordered_stream import Damaged, Order, OrderedStream, Reader
@@ -198,13 +198,7 @@ def unlikelihood(apart: Float[Tensor, "b n"], logs: Float[Tensor, "b n"]) -> Flo
 
 def optimiser_of(config: TrainLandmarksConfig, network: LandmarkNet) -> torch.optim.Optimizer:
     """Return the optimiser; weights are pulled towards zero, biases and normalisations are not."""
-    groups = [
-        {
-            "params": [p for p in network.parameters() if (p.ndim > 1) == is_pulled],
-            "weight_decay": config.weight_decay if is_pulled else 0.0,
-        }
-        for is_pulled in (True, False)
-    ]
+    groups = pull.groups(network.parameters(), config.weight_decay)
     return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.99))
 
 

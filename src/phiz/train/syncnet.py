@@ -24,7 +24,7 @@ from phiz.metrics import sync as measures
 from phiz.speech import sync_files, windows
 from phiz.speech.sync_files import SYNC
 from phiz.speech.sync_network import SyncNet
-from phiz.train import ranks, rates, state, syncnet_stream
+from phiz.train import pull, ranks, rates, state, syncnet_stream
 from phiz.train.ordered_stream import Order, OrderedStream
 from phiz.train.ranks import Ranks
 from phiz.train.run import Run, Stateful, run_config
@@ -125,14 +125,7 @@ def optimiser_of(
     config: TrainSyncnetConfig, network: SyncNet, scales: nn.ParameterDict
 ) -> torch.optim.Optimizer:
     """Return the optimiser; weights are pulled towards zero, biases, normalisations and scales are not."""
-    everything = [*network.parameters(), *scales.parameters()]
-    groups = [
-        {
-            "params": [p for p in everything if (p.ndim > 1) == is_pulled],
-            "weight_decay": config.weight_decay if is_pulled else 0.0,
-        }
-        for is_pulled in (True, False)
-    ]
+    groups = pull.groups([*network.parameters(), *scales.parameters()], config.weight_decay)
     return torch.optim.AdamW(groups, lr=config.rate, betas=(0.9, 0.99))
 
 
