@@ -13,7 +13,7 @@ from phiz import measure_seeing, options
 from phiz.console import Console
 from phiz.errors import UsageError
 from phiz.face.identity import store
-from phiz.face.network_files import DETECTOR, LANDMARKS, PARSER, REGRESSOR
+from phiz.face.network_files import CLOSEUP, DETECTOR, LANDMARKS, PARSER, REGRESSOR
 from phiz.measure_seeing import MeasureSeeingConfig
 
 
@@ -32,6 +32,7 @@ def test_what_is_built_in_is_measured(strangers: Path, tmp_path: Path) -> None:
     kinds = {
         "detector": (DETECTOR.built_in, "recall"),
         "landmarks": (LANDMARKS.built_in, "landmarks, detector included (median)"),
+        "closeup": (CLOSEUP.built_in, "strangers/after/lids"),
         "parser": (PARSER.built_in, "mean overlap"),
         "regressor": (REGRESSOR.built_in, "rotation degrees"),
         "identity": (store.BUILT_IN, "accuracy"),

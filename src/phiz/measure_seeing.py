@@ -141,5 +141,5 @@ def recognition(data: str, count: int) -> Numbers:
     """Return how often the recogniser is right about pairs of strangers."""
     network = store.load(None)
     everybody = faces.open_faces(data, size=network.config.size)
-    pairs = arcface.held_out_pairs(everybody, count, network.config.size, 0)
+    pairs = arcface.held_out_pairs(everybody, max(count, verification.FOLDS), network.config.size, 0)
     return verification.verify(network, pairs).numbers()

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from phiz import checkpoint
 from phiz.checkpoint import Saved
@@ -16,6 +17,9 @@ from phiz.errors import CheckpointError, MissingError
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 SIZES, ABOUT = "sizes", "about"
 """Under which names a file keeps a network's config, and what else is known about it."""
+
+BYTES, SCALE = ".bytes", ".row_scale"
+"""Behind the names of weights that are kept as bytes, and of what their rows are multiplied by."""
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -43,9 +47,15 @@ def save(
     *,
     about: Mapping[str, object] | None = None,
     is_half: bool = False,
+    packed: int = 0,
 ) -> None:
-    """Write a network with its config; in half precision it takes half the room, for what is shipped."""
+    """Write a network with its config; in half precision it takes half the room, for what is shipped.
+
+    Weights of at least `packed` numbers, if that is not 0, become bytes: each row with a scale of its own.
+    """
     tensors = network.state_dict()
+    if packed:
+        tensors = {name: v for key, value in tensors.items() for name, v in _packed(key, value, packed)}
     if is_half:
         tensors = {name: v.half() if v.is_floating_point() else v for name, v in tensors.items()}
     config = {SIZES: asdict(network.config), ABOUT: dict(about or {})}  # type: ignore[call-overload]
@@ -61,7 +71,7 @@ def load(kind: Kind[N], path: Path | None = None) -> N:
         raise CheckpointError(f"{where} says nothing usable about its network: {error}") from error
     own = network.state_dict()
     try:
-        network.load_state_dict({name: v.to(own[name].dtype) for name, v in saved.tensors.items()})
+        network.load_state_dict({name: v.to(own[name].dtype) for name, v in _unpacked(saved.tensors).items()})
     except (KeyError, RuntimeError) as error:
         raise CheckpointError(f"{where} does not fit its own config: {error}") from error
     return network.eval().requires_grad_(False)
@@ -70,6 +80,29 @@ def load(kind: Kind[N], path: Path | None = None) -> N:
 def about(kind: Kind[N], path: Path | None = None) -> Mapping[str, Any]:
     """Return what a network's file says about it beside its sizes."""
     found: Mapping[str, Any] = _read(kind, path).config.get(ABOUT, {})
+    return found
+
+
+def _packed(name: str, value: Tensor, least: int) -> list[tuple[str, Tensor]]:
+    """Return a tensor under its name, or as bytes and what each row of them is multiplied by."""
+    if value.ndim < 2 or value.numel() < least or not value.is_floating_point():
+        return [(name, value)]
+    rows = value.detach().float().flatten(1)
+    scale = (rows.abs().amax(1, keepdim=True) / 127).clamp_min(torch.finfo(torch.float16).tiny).half()
+    whole = (rows / scale.float()).round().clamp(-127, 127).to(torch.int8)
+    return [(name + BYTES, whole.view(value.shape)), (name + SCALE, scale[:, 0])]
+
+
+def _unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors by their own names."""
+    found = {}
+    for name, value in tensors.items():
+        if name.endswith(BYTES):
+            own = name.removesuffix(BYTES)
+            scale = tensors[own + SCALE].float()
+            found[own] = value.float() * scale.view(-1, *[1] * (value.ndim - 1))
+        elif not name.endswith(SCALE):
+            found[name] = value
     return found
 
 
