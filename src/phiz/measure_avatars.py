@@ -31,6 +31,7 @@ from phiz.face import align, closeup, landmarker, landmarks, warp
 from phiz.face.coeffs import Motion, concatenate
 from phiz.face.identity import store
 from phiz.face.identity.networks import embed, unit
+from phiz.face.points import lips_open
 from phiz.generator.generator import Generator
 from phiz.layers import filters
 from phiz.media import image
@@ -244,10 +245,10 @@ class Judge:
             "mouth's landmarks off, % of eyes": 100 * _mean(talking.points_off(ours, seen, talking.MOUTH)),
             "eyes' landmarks off, % of eyes": 100 * _mean(talking.points_off(ours, seen, EYES)),
         }
-        true = talking.lips_open(truth.points)
+        true = lips_open(truth.points)
         reach = max(round(REACH_S * fps), 1)
         for name, points in {"mouth": ours, "mouth of the truth, as found": seen}.items():
-            opening = talking.lips_open(points)
+            opening = lips_open(points)
             follows = sync.following(opening, true, reach)
             told[f"{name} r"] = follows.correlation
             told[f"{name} late, ms"] = 1000 * follows.lag / fps
@@ -280,10 +281,10 @@ class Judge:
         Features are no recogniser's: they tell faces apart by light and colour too.
         """
         told: Numbers = {}
-        for (what, look), mine, others in zip(self.looks.items(), own, self.crowd, strict=True):
-            for name, pictures in {"": talk.pictures, " in truth": talk.truth.pictures}.items():
-                seen = look(pictures, self.found(pictures, talk.truth.points))
-                known = talking.known(seen, torch.cat([mine, others]), 0)
+        for name, pictures in {"": talk.pictures, " in truth": talk.truth.pictures}.items():
+            points = self.found(pictures, talk.truth.points)
+            for (what, look), mine, others in zip(self.looks.items(), own, self.crowd, strict=True):
+                known = talking.known(look(pictures, points), torch.cat([mine, others]), 0)
                 told[f"{what} nearest to their own{name}"] = _mean(known.nearest.float())
                 told[f"{what}' likeness to their own{name}"] = _mean(known.likeness)
         return told

@@ -43,7 +43,7 @@ def test_a_closed_eye_has_a_line_along_its_lids(lashes: Lashes, someone: Avatar)
     head = lashes.rig.head
     assert isinstance(head, Head)
     face = acting.faces(lashes.rig.rest, making(head, eyeBlinkLeft=1.0), head)
-    edge = lashes.rig.vertices(face)[:, lashes.edges[0]]
+    edge = lashes.rig.vertices(face)[:, lashes.edges[0][:, 0]]
     places = cameras.to_screen(someone.camera, edge, SIZE, SIZE)[0]
     assert float(places[:, 0].min()) - 2 < columns.min()
     assert columns.max() < float(places[:, 0].max()) + 2

@@ -31,7 +31,7 @@ def apart(head: Head, face: FaceCoeffs, jaws: torch.Tensor) -> torch.Tensor:
         expression[:, jaw] = weight
         points = head.landmarks(head.vertices(replace(face, expression=expression)))[0]
         eyes = (points[36:42].mean(0) - points[42:48].mean(0)).norm()
-        lips = points[list(opening.UPPER)] - points[list(opening.LOWER)]
+        lips = points[[61, 62, 63]] - points[[67, 66, 65]]
         found.append(lips.norm(dim=1).mean() / eyes)
     return torch.stack(found)
 

@@ -37,3 +37,15 @@ def test_the_five_points_of_the_mirror_image_are_the_mirrored_ones() -> None:
     mirrored = landmarks[list(points.MIRROR_68)] * torch.tensor([-1.0, 1.0])
     expected = points.five_points(landmarks)[[1, 0, 2, 4, 3]] * torch.tensor([-1.0, 1.0])
     torch.testing.assert_close(points.five_points(mirrored), expected)
+
+
+def test_facing_points_are_those_of_lids_and_lips() -> None:
+    landmarks = torch.zeros(68, 2)
+    landmarks[[37, 38], 1], landmarks[[43, 44], 1] = -3.0, -5.0
+    assert points.facing(landmarks, points.FACING_LIDS).tolist() == [3, 3, 5, 5]
+    landmarks[36:42, 0] += 20.0
+    landmarks[42:48, 0] += 60.0
+    landmarks[:, 1] = 0
+    landmarks[[61, 62, 63], 1] = -10.0
+    assert float(points.eyes_apart(landmarks)) == 40
+    assert float(points.lips_open(landmarks)) == 0.25

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from phiz.face.points import eyes_apart, lips_open
 from phiz.metrics import talking
 
 
@@ -26,7 +27,7 @@ def _face(frames: int = 1) -> Tensor:
 
 def test_eyes_are_the_measure() -> None:
     points = _face()
-    assert float(talking.eyes_apart(points)) == pytest.approx(40)
+    assert float(eyes_apart(points)) == pytest.approx(40)
     off = points + torch.tensor([4.0, 0.0])
     assert float(talking.points_off(off, points)) == pytest.approx(0.1)
     lips = points.clone()
@@ -40,7 +41,7 @@ def test_lips_and_lids_open_as_far_as_they_are_apart() -> None:
     points = _face(2)
     points[1, 61:64, 1] -= 5
     points[1, 65:68, 1] += 5
-    torch.testing.assert_close(talking.lips_open(points), torch.tensor([0.0, 0.25]))
+    torch.testing.assert_close(lips_open(points), torch.tensor([0.0, 0.25]))
     points[1, [37, 38, 43, 44], 1] = 44.0  # upper lids on the lower ones
     torch.testing.assert_close(talking.lids_open(points), torch.tensor([0.4, 0.0]))
     torch.testing.assert_close(talking.lids_open(3 * points), talking.lids_open(points))

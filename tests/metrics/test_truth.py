@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from phiz.face import warp
+from phiz.face.points import lips_open
 from phiz.metrics import talking, truth
 from phiz.metrics.truth import Sitter
 
@@ -32,7 +33,7 @@ def test_lips_part_where_the_jaw_drops(sitter: Sitter) -> None:
     expression = motion.expression.clone()
     expression[1, sitter.head.expression_names.index("jawOpen")] = 1
     found = truth.painted(sitter, replace(motion, expression=expression), SIZE)
-    shut, wide = talking.lips_open(found.points).tolist()
+    shut, wide = lips_open(found.points).tolist()
     assert wide > shut + 0.2
     assert float(found.inside[1].sum()) > float(found.inside[0].sum()) + 20
     mouth = talking.box_around(found.points[:, list(talking.MOUTH)], SIZE)[1:]

@@ -17,6 +17,7 @@ from phiz.face import network_files
 from phiz.face.network_files import CLOSEUP, LANDMARKS
 from phiz.train import closeup, closeup_watch, marked_people, monitor
 from phiz.train.closeup_config import PRESETS, TrainCloseupConfig
+from phiz.train.landmarks_watch import LARGER
 
 TRAINER = Trainer(closeup, "train_closeup", "TrainCloseupConfig", "closeup")
 FULL = "--steps 4 --half-life 20 --snapshot-every 1 --keep 9".split()
@@ -74,10 +75,11 @@ def test_networks_learn_where_lids_and_lips_are(people: Path, tmp_path: Path) ->
         assert last < first - 0.1  # the logarithm of how unlikely the truth is
 
 
-def test_gaps_are_those_between_the_lids() -> None:
-    points = torch.zeros(68, 2)
-    points[[37, 38], 1], points[[43, 44], 1] = -3.0, -5.0
-    assert closeup_watch.gaps(points).tolist() == [3, 3, 5, 5]
+def test_a_sheet_has_two_eyes_and_a_mouth_of_each(people: Path) -> None:
+    network = closeup.beginner(PRESETS["DEBUG"]).eval()
+    source, size = marked_people.open_marked(people), network.config.eye.size
+    drawn = closeup_watch.sheet(network, source, ALONE.device)
+    assert drawn.shape == (3, 3 * LARGER * size, source.count * LARGER * size)
 
 
 def test_new_networks_follow_from_the_seed_or_a_file(people: Path, whole: Path, tmp_path: Path) -> None:

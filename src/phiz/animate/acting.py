@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from phiz.errors import UsageError
-from phiz.face import models, retarget
+from phiz.face import models, modes, retarget
 from phiz.face.coeffs import FaceCoeffs, Motion, neutral
 from phiz.face.head import Head
 from phiz.face.morphable import MorphableModel
@@ -40,17 +40,12 @@ def fitting(motion: Motion, head: MorphableModel) -> Motion:
 
 def faces(rest: FaceCoeffs, motion: Motion, head: MorphableModel) -> FaceCoeffs:
     """Return the faces that a person makes; where the head looks is the camera's business."""
-    count = len(motion)
     expression = motion.expression.clone()
     for side, name in enumerate(BLINKS):
         if name in head.expression_names:
             lid = head.expression_names.index(name)
             expression[:, lid] = torch.maximum(expression[:, lid], motion.blink[:, side])
-    stretched = {
-        name: getattr(rest, name).expand(count, *[-1] * (getattr(rest, name).dim() - 1))
-        for name in rest.__dataclass_fields__
-    }
-    return replace(FaceCoeffs(**stretched), expression=expression, gaze=motion.gaze)
+    return replace(modes.repeat(rest, expression), gaze=motion.gaze)
 
 
 def camera_of(

@@ -90,10 +90,10 @@ def mimicked(
         moved = moved.clamp(min=0)
     turned, shifted = _counted(told, is_absolute=is_absolute)
     expression = (someone.rest.expression + amount * moved).clamp(max=STRONGEST)
-    is_known = face is not None and model.name == driver.basis
-    opening = Opening.of(model, face if face is not None and is_known else neutral(model.sizes), someone.rest)
+    known = face if model.name == driver.basis else None
+    opening = Opening.of(model, known or neutral(model.sizes), someone.rest)
     if opening.jaw >= 0:
-        jaw, shut = told.expression[:, opening.jaw], 0.0 if is_known else float(least[opening.jaw])
+        jaw, shut = told.expression[:, opening.jaw], 0.0 if known else float(least[opening.jaw])
         expression = opening.moved(expression, jaw, shut=shut, amount=amount)
     return replace(
         told,
@@ -105,9 +105,7 @@ def mimicked(
 
 def _mostly(face: FaceCoeffs) -> FaceCoeffs:
     """Return the face that is made in most frames."""
-    one = {name: getattr(face, name)[:1] for name in face.__dataclass_fields__}
-    middle = face.expression.median(dim=0, keepdim=True).values
-    return replace(FaceCoeffs(**one), expression=middle)
+    return replace(face[:1], expression=face.expression.median(dim=0, keepdim=True).values)
 
 
 def has_sound(path: Path) -> bool:

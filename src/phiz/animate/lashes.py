@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from phiz.avatar.rig import LIDS, Rig, pixels_per_unit
+from phiz.avatar.rig import LIDS, Rig, pixels_per_unit, smooth
 from phiz.face.head import Head
 from phiz.graphics import camera as cameras
 from phiz.graphics.camera import Camera
@@ -36,8 +36,8 @@ class Lashes:
     """The lines of a person's lids."""
 
     rig: Rig
-    edges: tuple[Int[Tensor, " n"], ...]
-    """Vertices along the lids, in order: upper and lower of the left eye, then of the right."""
+    edges: tuple[Int[Tensor, "n 2"], ...]
+    """Vertices along the lids of the left and of the right eye, in order: upper and lower."""
     blinks: tuple[int, ...]
     """Which expressions close the eyes, left and right; none on heads whose lids are not known."""
 
@@ -50,8 +50,7 @@ class Lashes:
         edges = []
         for lids in head.blinks:
             pairs = torch.as_tensor(lids.pairs)
-            order = head.mean[pairs[:, 0], 0].argsort()
-            edges += [pairs[order, 0], pairs[order, 1]]
+            edges.append(pairs[head.mean[pairs[:, 0], 0].argsort()])
         names = list(head.expression_names)
         return Lashes(rig=rig, edges=tuple(edges), blinks=tuple(names.index(name) for name in LIDS))
 
@@ -67,12 +66,10 @@ class Lashes:
         if not numbers:
             return image
         closed = expression[:, numbers] - self.rig.rest.expression[:, numbers]
-        shares = _smooth((closed - FROM) / (TO - FROM))
+        shares = smooth(closed, FROM, TO)
         for k, side in (shares > 0).nonzero().tolist():
             seen = camera[k : k + 1] if camera.batch > 1 else camera
-            upper, lower = (self.edges[2 * side + row] for row in (0, 1))
-            middle = (moved[k, upper] + moved[k, lower]) / 2
-            self._line(image[k], seen, middle, float(shares[k, side]))
+            self._line(image[k], seen, moved[k, self.edges[side]].mean(1), float(shares[k, side]))
         return image
 
     def _line(
@@ -83,7 +80,7 @@ class Lashes:
         places = _evened(cameras.to_screen(camera, points[None], size, size)[0, :, :2])
         across = float((places[-1] - places[0]).norm())
         whole = float((points[-1] - points[0]).norm()) * pixels_per_unit(camera, size)
-        share *= float(_smooth(torch.tensor((across / max(whole, 1e-6) - EDGE_ON) / (FACING - EDGE_ON))))
+        share *= float(smooth(torch.tensor(across / max(whole, 1e-6)), EDGE_ON, FACING))
         reach = math.ceil(3 * WIDTH * size)
         left, top = (places.amin(0) - reach).floor().clamp(min=0).long().tolist()
         right, bottom = (places.amax(0) + reach).ceil().clamp(max=size).long().tolist()
@@ -117,8 +114,3 @@ def _nearest(
     far, which = (away - share[..., None] * steps).norm(dim=-1).min(-1)
     along = (which + share.gather(-1, which[..., None])[..., 0]) / len(steps)
     return far, along
-
-
-def _smooth(x: Float[Tensor, "*n"]) -> Float[Tensor, "*n"]:
-    x = x.clamp(0, 1)
-    return x * x * (3 - 2 * x)

@@ -8,7 +8,6 @@ as the picture is.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -16,7 +15,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from phiz.avatar.rig import Rig
+from phiz.avatar.rig import Rig, blurred
 from phiz.face.morphable import REGIONS, Part, vertex_normals
 from phiz.graphics import camera as cameras
 from phiz.graphics import raster, shade
@@ -149,20 +148,8 @@ class Mouth:
         shown = raster.interpolate(colours, triangles, hits).permute(2, 0, 1)
         share = inside.to(shown.dtype)[None]
         mixed = functional.avg_pool2d(torch.cat([(shown + 1) * share, share])[None], FINER)
-        open_around = _blurred(mixed[:, 3:], SHADOW * (right - left))
+        open_around = blurred(mixed[:, 3:], SHADOW * (right - left))
         edge = open_around.new_tensor(EDGE_LIGHT)[:, None, None]
         mixed[:, :3] *= (edge + (OPEN_LIGHT - edge) * open_around).clamp(max=1)
-        soft = _blurred(mixed, SOFT * size)[0]
+        soft = blurred(mixed, SOFT * size)[0]
         return soft[:3] / soft[3:].clamp(min=1e-3) - 1, soft[3:]
-
-
-def _blurred(image: Float[Tensor, "1 c h w"], deviation: float) -> Float[Tensor, "1 c h w"]:
-    """Return a picture through a bell of some width in pixels; beyond its edges is nothing."""
-    reach = max(math.ceil(2.5 * deviation), 1)
-    steps = torch.arange(-reach, reach + 1, dtype=image.dtype)
-    bell = torch.exp(-0.5 * (steps / max(deviation, 1e-3)).square())
-    bell = (bell / bell.sum()).to(image.device)
-    planes = image.movedim(1, 0)  # (c, 1, h, w)
-    planes = functional.conv2d(planes, bell[None, None, :, None], padding=(reach, 0))
-    planes = functional.conv2d(planes, bell[None, None, None, :], padding=(0, reach))
-    return planes.movedim(0, 1)

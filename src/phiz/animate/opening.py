@@ -14,15 +14,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from phiz.face import modes
 from phiz.face.coeffs import FaceCoeffs, Motion, neutral
 from phiz.face.morphable import MorphableModel
-from phiz.face.points import five_points
+from phiz.face.points import lips_open
 
 JAW, CLOSING = "jawOpen", "mouthClose"
 WEIGHTS = (0.0, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75, 1.0)
 """Of an open jaw: where the distance of the lips is looked up."""
-UPPER, LOWER = (61, 62, 63), (67, 66, 65)
-"""Landmarks of the lips' inner edges that lie above each other."""
 RISE = 1e-4
 """By so much at least a distance grows from each weight to the next, in distances of the eyes."""
 
@@ -67,8 +66,10 @@ class Opening:
 
 def spoken(motion: Motion, rest: FaceCoeffs, head: MorphableModel) -> Motion:
     """Return what a person says, who opens the mouth as the mean face does of which speech is learned."""
+    if motion.basis != head.name:
+        return motion
     opening = Opening.of(head, neutral(head.sizes), rest)
-    if opening.jaw < 0 or motion.basis != head.name:
+    if opening.jaw < 0:
         return motion
     jaw = (motion.expression - rest.expression)[:, opening.jaw].clamp(min=0)
     return replace(motion, expression=opening.moved(motion.expression, jaw))
@@ -77,21 +78,14 @@ def spoken(motion: Motion, rest: FaceCoeffs, head: MorphableModel) -> Motion:
 @torch.no_grad()
 def distances(head: MorphableModel, face: FaceCoeffs) -> Float[Tensor, " n"]:
     """Return how far the lips of a face at rest are apart with the jaw at each weight, in eye distances."""
-    names, count = list(head.expression_names), len(WEIGHTS)
-    many = {
-        name: getattr(face, name)[:1].expand(count, *[-1] * (getattr(face, name).dim() - 1))
-        for name in face.__dataclass_fields__
-    }
-    expression = many["expression"].clone()
+    names = list(head.expression_names)
+    expression = face.expression.repeat(len(WEIGHTS), 1)
     expression[:, names.index(JAW)] = expression.new_tensor(WEIGHTS)
     if CLOSING in names:
         expression[:, names.index(CLOSING)] = 0
-    points = head.landmarks(head.vertices(replace(FaceCoeffs(**many), expression=expression)))
-    five = five_points(points)
-    apart = (points[:, list(UPPER)] - points[:, list(LOWER)]).norm(dim=-1).mean(1)
-    apart = apart / (five[:, 1] - five[:, 0]).norm(dim=-1)
+    apart = lips_open(head.landmarks(head.vertices(modes.repeat(face, expression))))
     rising: Tensor = apart.cummax(0).values
-    return rising + RISE * torch.arange(count).to(rising)
+    return rising + RISE * torch.arange(len(rising)).to(rising)
 
 
 def _read(x: Float[Tensor, " n"], y: Float[Tensor, " n"], at: Float[Tensor, " t"]) -> Float[Tensor, " t"]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
@@ -14,7 +13,7 @@ from torch import Tensor
 from phiz.face import candidates, landmarks
 from phiz.face.candidates import FoundFace
 from phiz.face.landmarker import BuiltInLandmarker
-from phiz.face.landmarks import COUNT, FacePoints, LandmarkNet
+from phiz.face.landmarks import COUNT, FacePoints
 
 LEAST_SCORE = 0.5
 """A face that scores less is lost: it is looked for anew in the whole frame."""
@@ -65,10 +64,6 @@ class BuiltInFollower:
         if last is None and number is not None:
             return faces[number - 1] if number <= len(faces) else None
         return max(faces, key=lambda face: face.size)
-
-    @cached_property
-    def network(self) -> LandmarkNet:
-        return self.landmarker.network
 
     def __getstate__(self) -> Mapping[str, object]:
         return {"landmarker": self.landmarker}

@@ -10,10 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from phiz.face import landmarks, warp
+from phiz.face import landmarks, points, warp
 
-ABOVE, BELOW = (43, 44, 37, 38), (47, 46, 41, 40)
-"""Landmarks of the upper lids, and those below them: two of the left eye, then two of the right."""
 MOSTLY = 0.8
 """Share of the frames in which lids are no further apart than counts as open."""
 SHUTTING, SHUT = 0.6, 0.22
@@ -32,6 +30,5 @@ def gaps(sparse: Float[Tensor, "t 68 2"]) -> Float[Tensor, "t 2"]:
     """Return how far lids are apart, left and right, in half sides of the whole face's frame."""
     frames = landmarks.frame_around(sparse)
     places = warp.apply(warp.invert(frames), sparse.double())
-    above, below = (places[:, list(edge)] for edge in (ABOVE, BELOW))
-    apart: Tensor = (above - below).norm(dim=-1).view(-1, 2, 2).mean(-1)
-    return apart.to(sparse.dtype)
+    right, left = points.facing(places, points.FACING_LIDS).view(-1, 2, 2).mean(-1).unbind(-1)
+    return torch.stack([left, right], dim=-1).to(sparse.dtype)

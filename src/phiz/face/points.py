@@ -6,6 +6,8 @@ on the person's right.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -27,6 +29,11 @@ MIRROR_68: tuple[int, ...] = (
 )
 """The number that each landmark has in the mirror image of the face."""
 
+FACING_LIPS = ((61, 67), (62, 66), (63, 65))
+"""Points of the inner lips that lie above each other, upper one first."""
+FACING_LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
+"""Likewise of the lids: two pairs of the right eye, two of the left."""
+
 FIVE_FROM_68 = ((36, 39), (42, 45), (30,), (48,), (54,))
 """The five alignment points as means of landmarks: the two eyes, nose tip, mouth corners.
 
@@ -37,3 +44,22 @@ The first eye and the first mouth corner are the picture's left ones, the person
 def five_points(landmarks: Float[Tensor, "*b 68 c"]) -> Float[Tensor, "*b 5 c"]:
     """Return the five alignment points of 68 landmarks, in two or three dimensions."""
     return torch.stack([landmarks[..., list(group), :].mean(dim=-2) for group in FIVE_FROM_68], dim=-2)
+
+
+def facing(landmarks: Float[Tensor, "*b 68 c"], pairs: Sequence[tuple[int, int]]) -> Float[Tensor, "*b p"]:
+    """Return how far apart the two points of each pair are."""
+    one, other = (landmarks[..., list(side), :] for side in zip(*pairs, strict=True))
+    apart: Tensor = (one - other).norm(dim=-1)
+    return apart
+
+
+def eyes_apart(landmarks: Float[Tensor, "*b 68 c"]) -> Float[Tensor, "*b"]:
+    """Return the distance between the middles of the eyes."""
+    five = five_points(landmarks)
+    apart: Tensor = (five[..., 1, :] - five[..., 0, :]).norm(dim=-1)
+    return apart
+
+
+def lips_open(landmarks: Float[Tensor, "*b 68 c"]) -> Float[Tensor, "*b"]:
+    """Return how far the lips are apart, in distances between the eyes."""
+    return facing(landmarks, FACING_LIPS).mean(-1) / eyes_apart(landmarks)

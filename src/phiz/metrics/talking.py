@@ -12,13 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional
 
-from phiz.face.points import INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE, five_points
+from phiz.face.points import FACING_LIDS, INNER_LIPS, LEFT_EYE, OUTER_LIPS, RIGHT_EYE, eyes_apart, facing
 
 MARGIN = 0.25
 """How far a box reaches beyond its points, in widths of what they span."""
-FACING_LIPS = ((61, 67), (62, 66), (63, 65))
-"""Points of the inner lips that lie above each other, upper one first."""
-FACING_LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
 CORNERS = ((36, 39), (42, 45))
 """Of the eyes."""
 MOUTH = (*OUTER_LIPS, *INNER_LIPS)
@@ -29,13 +26,6 @@ EDGE = 7
 """Pixels across a window that has to rest as a whole for its middle to count as resting."""
 STEPS = 127.5
 """Steps of a byte in a unit of colour."""
-
-
-def eyes_apart(points: Float[Tensor, "t 68 2"]) -> Float[Tensor, " t"]:
-    """Return the distance between the middles of the eyes, in pixels."""
-    five = five_points(points)
-    apart: Tensor = (five[:, 1] - five[:, 0]).norm(dim=1)
-    return apart
 
 
 def box_around(points: Float[Tensor, "t n 2"], size: int, margin: float = MARGIN) -> Float[Tensor, "t 1 s s"]:
@@ -61,14 +51,9 @@ def points_off(
     return mean
 
 
-def lips_open(points: Float[Tensor, "t 68 2"]) -> Float[Tensor, " t"]:
-    """Return how far the lips are apart, in distances between the eyes."""
-    return _between(points, FACING_LIPS) / eyes_apart(points)
-
-
 def lids_open(points: Float[Tensor, "t 68 2"]) -> Float[Tensor, " t"]:
     """Return how far lids are open: the height of an eye by its width, the mean of both eyes."""
-    return _between(points, FACING_LIDS) / _between(points, CORNERS)
+    return facing(points, FACING_LIDS).mean(1) / facing(points, CORNERS).mean(1)
 
 
 class Flicker(NamedTuple):
@@ -139,9 +124,3 @@ def known(features: Float[Tensor, "t n"], crowd: Float[Tensor, "p n"], own: int)
     here, there = (functional.normalize((one - middle) / spread, dim=1) for one in (features, crowd))
     likeness = here @ there.T
     return Known(nearest=likeness.argmax(1) == own, likeness=likeness[:, own])
-
-
-def _between(points: Float[Tensor, "t 68 2"], pairs: tuple[tuple[int, int], ...]) -> Float[Tensor, " t"]:
-    one, other = (list(side) for side in zip(*pairs, strict=True))
-    apart: Tensor = (points[:, one] - points[:, other]).norm(dim=2).mean(1)
-    return apart

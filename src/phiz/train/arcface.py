@@ -163,9 +163,7 @@ def verified(learners: Learners, pairs: list[Pairs], here: Ranks) -> dict[str, f
             learners.network.train()
         return {f"verify/{name}/{k}": v for name, one in found.items() for k, v in one.numbers().items()}
 
-    found = ranks.on_first(here, work)
-    shared: dict[str, float] = state.share(found) if here.world > 1 else found or {}
-    return shared
+    return state.from_first(here, work)
 
 
 def held_out_pairs(strangers: Faces, count: int, size: int, seed: int) -> Pairs:

@@ -135,15 +135,7 @@ def crops(
     config: TrainCloseupConfig, people: MarkedPeople, here: Ranks, seen: int, console: Console
 ) -> OrderedStream[CloseBatch]:
     """Return the stream of crops of this process, after so many people that all have seen."""
-    order = Order(
-        count=people.count,
-        batch=config.batch // here.world,
-        seed=config.seed,
-        workers=config.workers,
-        rank=here.rank,
-        world=here.world,
-        seen=seen,
-    )
+    order = Order.shared(people.count, config, here, seen)
     reader = Reader(people.count, partial(closer, config, people), joined, config.seed)
     return OrderedStream(reader, order, console)
 

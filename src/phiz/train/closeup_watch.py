@@ -13,7 +13,7 @@ from phiz.face.landmarks import SPARSE, FacePoints
 from phiz.face.network_files import LANDMARKS
 from phiz.layers.folding import folded
 from phiz.media import image
-from phiz.train import marked_people, ranks, state
+from phiz.train import marked_people, state
 from phiz.train.closeup_config import TrainCloseupConfig
 from phiz.train.landmarks_watch import FOUND, IN_USE, TRUE, marked
 from phiz.train.marked_people import MarkedPeople, open_marked
@@ -23,8 +23,6 @@ from phiz.train.run import Run
 SHOWN = 8
 """People on a sheet."""
 EYES, LIPS = [*points.RIGHT_EYE, *points.LEFT_EYE], [*points.OUTER_LIPS, *points.INNER_LIPS]
-LIDS = ((37, 41), (38, 40), (43, 47), (44, 46))
-"""Landmarks of the upper and the lower lid that lie above each other."""
 
 
 def watch(
@@ -35,10 +33,10 @@ def watch(
     if run.due(config.picture_every) and here.is_first:
         run.picture("closeups", sheet(network, source, here.device))
     if config.check is not None and run.due(config.measure_every):
-        found = ranks.on_first(
+        found = state.from_first(
             here, lambda: measure(network, source, config.measure_count, here.device, config.seed)
         )
-        run.log(state.share(found) if here.world > 1 else found or {}, always=True)
+        run.log(found, always=True)
 
 
 @torch.no_grad()
@@ -69,22 +67,14 @@ def measure(
 
 def _errors(found: FacePoints, truth: Float[Tensor, "68 2"]) -> dict[str, float]:
     xy = found.sparse[0].cpu()
-    five = points.five_points(truth)
-    unit = float((five[1] - five[0]).norm().clamp_min(1e-6))
+    unit = float(points.eyes_apart(truth).clamp_min(1e-6))
     apart = (xy - truth).norm(dim=1)
-    lids = (gaps(xy) - gaps(truth)).abs().mean()
+    lids = (points.facing(xy, points.FACING_LIDS) - points.facing(truth, points.FACING_LIDS)).abs().mean()
     return {
         "eyes": float(apart[EYES].mean()) / unit,
         "mouth": float(apart[LIPS].mean()) / unit,
         "lids": float(lids) / unit,
     }
-
-
-def gaps(sparse: Float[Tensor, "68 2"]) -> Float[Tensor, "4"]:
-    """Return how far lids are apart, twice for each eye."""
-    upper, lower = (sparse[[pair[k] for pair in LIDS]] for k in (0, 1))
-    apart: Tensor = (upper - lower).norm(dim=1)
-    return apart
 
 
 @torch.no_grad()

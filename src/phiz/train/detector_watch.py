@@ -20,7 +20,7 @@ from phiz.face.detect_draw import drawn
 from phiz.face.detect_network import FaceFinder
 from phiz.layers.folding import folded
 from phiz.media import image
-from phiz.train import crowds, ranks, state
+from phiz.train import crowds, state
 from phiz.train.crowd_people import PeopleShards, Person, open_people
 from phiz.train.crowds import Crowd, Sort
 from phiz.train.detector_config import TrainDetectorConfig
@@ -55,8 +55,8 @@ def watch(config: TrainDetectorConfig, run: Run, network: FaceFinder, here: Rank
         run.picture("faces", sheet(config, network, open_people(folder)))
     if config.check is not None and run.due(config.measure_every):
         people = open_people(config.check)
-        found = ranks.on_first(here, lambda: measure(config, network, people))
-        run.log(state.share(found) if here.world > 1 else found or {}, always=True)
+        found = state.from_first(here, lambda: measure(config, network, people))
+        run.log(found, always=True)
 
 
 def measure(config: TrainDetectorConfig, network: FaceFinder, people: PeopleShards) -> dict[str, float]:

@@ -18,7 +18,7 @@ from phiz.train.encoder_config import CHANGES, FrameChanges, TrainEncoderConfig
 from phiz.train.encoder_losses import psnr, redrawn
 from phiz.train.encoder_samples import Samples, chance_of, draw, subjects
 from phiz.train.photo_changes import NONE
-from phiz.train.ranks import Ranks, on_first
+from phiz.train.ranks import Ranks
 from phiz.train.run import Run
 from phiz.train.sitters import Sitters
 
@@ -42,8 +42,8 @@ def watch(
                 shown = batch.to(here.device)
                 run.picture(f"{name}-{title}", sheet(folded(encoder), generator, shown.pictures, size))
     if run.due(config.measure_every):
-        found = on_first(here, lambda: measured(config, encoder, generator, here.device))
-        run.log(state.share(found) if here.world > 1 else found or {}, always=True)
+        found = state.from_first(here, lambda: measured(config, encoder, generator, here.device))
+        run.log(found, always=True)
 
 
 def known(config: TrainEncoderConfig, generator: Generator, count: int) -> Mapping[str, Samples]:

@@ -33,8 +33,8 @@ def watch(config: GanConfig, run: Run, learners: Learners, here: ranks.Ranks) ->
         run.picture("turn", turn)
         run.picture("depth", depth)
     if run.due(config.measure_every):
-        found = ranks.on_first(here, lambda: measure(config, learners.average, here))
-        run.log(state.share(found) if here.world > 1 else found or {}, always=True)
+        found = state.from_first(here, lambda: measure(config, learners.average, here))
+        run.log(found, always=True)
 
 
 @torch.no_grad()

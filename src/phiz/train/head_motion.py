@@ -116,15 +116,7 @@ def stream_of(
     config: TrainHeadMotionConfig, speakers: Speakers, here: Ranks, seen: int, console: Console
 ) -> OrderedStream[HeadBatch]:
     """Return the stream of pieces of this process, after so many that all have seen."""
-    order = Order(
-        count=speakers.count,
-        batch=config.batch // here.world,
-        seed=config.seed,
-        workers=config.workers,
-        rank=here.rank,
-        world=here.world,
-        seen=seen,
-    )
+    order = Order.shared(speakers.count, config, here, seen)
     return head_motion_stream.head_stream(
         speakers, config.delays, config.sizes.chance, config.changes, order, console
     )

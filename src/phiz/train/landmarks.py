@@ -116,15 +116,7 @@ def crops(
     config: TrainLandmarksConfig, people: MarkedPeople, here: Ranks, seen: int, console: Console
 ) -> OrderedStream[PointBatch]:
     """Return the stream of crops of this process, after so many that all have seen."""
-    order = Order(
-        count=people.count,
-        batch=config.batch // here.world,
-        seed=config.seed,
-        workers=config.workers,
-        rank=here.rank,
-        world=here.world,
-        seen=seen,
-    )
+    order = Order.shared(people.count, config, here, seen)
     return OrderedStream(
         Reader(people.count, partial(crop, config, people), joined, config.seed), order, console
     )

@@ -11,7 +11,7 @@ from phiz.face import landmarks, points
 from phiz.face.landmarks import DEVIATION, SPARSE, LandmarkNet
 from phiz.layers.folding import folded
 from phiz.media import image
-from phiz.train import marked_people, photo_changes, ranks, state
+from phiz.train import marked_people, photo_changes, state
 from phiz.train.landmarks_config import TrainLandmarksConfig
 from phiz.train.marked_people import CropPlaces, MarkedPeople, open_marked
 from phiz.train.ranks import Ranks
@@ -35,10 +35,10 @@ def watch(
         run.picture("points", sheet(config, network, people, here.device))
     if config.check is not None and run.due(config.measure_every):
         strangers = open_marked(config.check)
-        found = ranks.on_first(
+        found = state.from_first(
             here, lambda: measure(network, strangers, config.measure_count, here.device, config.seed)
         )
-        run.log(state.share(found) if here.world > 1 else found or {}, always=True)
+        run.log(found, always=True)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from phiz.animate.lipaint_network import LipaintNet, with_mouth
 from phiz.face.morphable import MorphableModel
 from phiz.generator.generator import Generator
 from phiz.graphics.camera import Camera, project
-from phiz.train import lipaint_stream, ranks, state
+from phiz.train import lipaint_stream, state
 from phiz.train.lipaint_config import TrainLipaintConfig
 from phiz.train.lipaint_losses import as_before, mouth_place
 from phiz.train.lipaint_stream import Stage
@@ -66,8 +66,7 @@ def watch(
             found |= {f"mouth/{name}": value for name, value in drawn.items()}
         return found
 
-    told = ranks.on_first(here, measured)
-    run.log(state.share(told) if here.world > 1 else told or {}, always=True)
+    run.log(state.from_first(here, measured), always=True)
 
 
 @torch.no_grad()

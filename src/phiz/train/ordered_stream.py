@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from phiz.console import Console
 from phiz.errors import DataError, MediaError, PhizError
 from phiz.train.picture_reading import behave, same
+from phiz.train.ranks import Ranks
 from phiz.world.data.reading import shuffle
 
 AHEAD = 2
@@ -47,6 +48,22 @@ class Batch(Protocol):
 B = TypeVar("B", bound=Batch)
 
 
+@runtime_checkable
+class Shared(Protocol):
+    """What the settings of a training say about its batches."""
+
+    @property
+    def batch(self) -> int:
+        """Return how many examples all processes learn from together."""
+        ...
+
+    @property
+    def seed(self) -> int: ...
+
+    @property
+    def workers(self) -> int: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Order:
     """Which items a process reads, and how."""
@@ -62,6 +79,19 @@ class Order:
     """This process has every `world`-th picture, from place `rank` on,"""
     seen: int = 0
     """after so many that all have had together."""
+
+    @staticmethod
+    def shared(count: int, config: Shared, here: Ranks, seen: int) -> Order:
+        """Return the order of one of many processes, which share each batch evenly."""
+        return Order(
+            count=count,
+            batch=config.batch // here.world,
+            seed=config.seed,
+            workers=config.workers,
+            rank=here.rank,
+            world=here.world,
+            seen=seen,
+        )
 
     def __post_init__(self) -> None:
         if not (0 <= self.rank < self.world and self.batch >= 1 and self.seen >= 0):

@@ -14,7 +14,7 @@ from phiz.errors import DataError, MediaError
 from phiz.face.parse import Parser, Table, parse
 from phiz.layers.folding import folded
 from phiz.media import image
-from phiz.train import photo_changes, ranks, state
+from phiz.train import photo_changes, state
 from phiz.train.labelled_sources import Labelled, LabelledSource, check_classes, open_source
 from phiz.train.parse_config import TrainParseConfig
 from phiz.train.parse_losses import confusion, overlaps
@@ -35,8 +35,8 @@ def watch(config: TrainParseConfig, run: Run, parser: Parser, here: Ranks) -> No
         run.picture("labels", sheet(config, parser, open_source(folder), here.device))
     if config.check is not None and run.due(config.measure_every):
         check = open_source(config.check)
-        found = ranks.on_first(here, lambda: measure(parser, check, config.measure_count, here.device))
-        run.log(state.share(found) if here.world > 1 else found or {}, always=True)
+        found = state.from_first(here, lambda: measure(parser, check, config.measure_count, here.device))
+        run.log(found, always=True)
 
 
 def measure(parser: Parser, source: LabelledSource, count: int, device: torch.device) -> dict[str, float]:

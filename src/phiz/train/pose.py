@@ -162,15 +162,7 @@ def stream_of(
     config: TrainPoseConfig, people: Sequence[Talker], count: int, here: Ranks, seen: int, console: Console
 ) -> OrderedStream[MotionBatch]:
     """Return the stream of motions of this process, after so many that all have seen."""
-    order = Order(
-        count=count,
-        batch=config.batch // here.world,
-        seed=config.seed,
-        workers=config.workers,
-        rank=here.rank,
-        world=here.world,
-        seen=seen,
-    )
+    order = Order.shared(count, config, here, seen)
     return pose_stream.motion_stream(people, config.pose.frames, config.pose.latent, order, console)
 
 

@@ -20,7 +20,7 @@ from phiz.face.morphable import MorphableModel
 from phiz.face.regress import Regressor, to_face
 from phiz.graphics import rotation
 from phiz.layers.folding import folded
-from phiz.train import photo_changes, ranks, regress_photos, regress_truth, state
+from phiz.train import photo_changes, regress_photos, regress_truth, state
 from phiz.train.ranks import Ranks
 from phiz.train.regress_config import TrainRegressConfig
 from phiz.train.regress_losses import MILLIMETRE, rigidly_apart
@@ -45,8 +45,8 @@ def watch(
         run.picture("faces", sheet(regressor, model, _looked_at(config), here.device))
     if config.check is not None and run.due(config.measure_every):
         check, count = open_world(config.check), config.measure_count
-        found = ranks.on_first(here, lambda: measure(regressor, model, check, count, here.device))
-        run.log(state.share(found) if here.world > 1 else found or {}, always=True)
+        found = state.from_first(here, lambda: measure(regressor, model, check, count, here.device))
+        run.log(found, always=True)
 
 
 def _looked_at(config: TrainRegressConfig) -> PortraitSource:

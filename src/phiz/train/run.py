@@ -144,9 +144,7 @@ class Run:
 
     def restore(self) -> bool:
         """Go on from the newest snapshot that is whole; return whether there was one."""
-        found = ranks.on_first(self._here, self._read)
-        if self._here.world > 1:
-            found = state.share(found)
+        found = state.from_first(self._here, self._read)
         if found is not None:
             self.step, self.images = found["step"], found["images"]
             self._saved = self.step

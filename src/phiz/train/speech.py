@@ -188,14 +188,6 @@ def stream_of(
     config: TrainSpeechConfig, voices: Voices, here: Ranks, seen: int, console: Console
 ) -> OrderedStream[SpeechBatch]:
     """Return the stream of pieces of this process, after so many that all have seen."""
-    order = Order(
-        count=voices.count,
-        batch=config.batch // here.world,
-        seed=config.seed,
-        workers=config.workers,
-        rank=here.rank,
-        world=here.world,
-        seen=seen,
-    )
+    order = Order.shared(voices.count, config, here, seen)
     delays = config.delays if config.network == "own" else (0,)
     return speech_stream.speech_stream(voices, delays, config.changes, order, console)

@@ -12,7 +12,7 @@ from torch import Tensor
 from phiz.speech import hearing
 from phiz.speech.hearing import Told
 from phiz.speech.mouth_network import MouthNet
-from phiz.train import ranks, speech_stream, state
+from phiz.train import speech_stream, state
 from phiz.train.ranks import Ranks
 from phiz.train.run import Run
 from phiz.train.speech_config import TrainSpeechConfig
@@ -28,8 +28,8 @@ def watch(config: TrainSpeechConfig, run: Run, network: MouthNet, voices: Voices
     """Take a measurement where it is time for one."""
     if not run.due(config.measure_every):
         return
-    found = ranks.on_first(here, lambda: measure(network, voices, config.measure_count, config.delays))
-    run.log(state.share(found) if here.world > 1 else found or {}, always=True)
+    found = state.from_first(here, lambda: measure(network, voices, config.measure_count, config.delays))
+    run.log(found, always=True)
 
 
 @torch.no_grad()

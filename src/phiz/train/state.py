@@ -12,9 +12,9 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from jaxtyping import Shaped, UInt8
@@ -31,6 +31,7 @@ NAME = re.compile(r"snapshot-(\d{8,})\.safetensors")
 HALF = re.compile(r"\.snapshot-\d{8,}-[0-9a-f]{8}\.part\.safetensors")
 """What a snapshot is called until it is whole."""
 
+T = TypeVar("T")
 DTYPES: Mapping[str, torch.dtype] = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (
@@ -148,6 +149,12 @@ def share(state: object) -> Any:
             tensors[name] = torch.empty(shape, dtype=DTYPES[dtype])
     ranks.broadcast_from_first([tensors[name] for name, _, _ in kinds])
     return unpack(tensors, rest)
+
+
+def from_first(here: Ranks, work: Callable[[], T]) -> T:
+    """Return in all processes what `work` gives in the first; what it raises stops all of them."""
+    found = ranks.on_first(here, work)
+    return cast(T, share(found) if here.world > 1 else found)
 
 
 def _share_text(text: str) -> str:

@@ -133,15 +133,7 @@ def stream_of(
     config: TrainSyncnetConfig, voices: Voices, here: Ranks, seen: int, console: Console
 ) -> OrderedStream[PieceBatch]:
     """Return the stream of pieces of this process, after so many that all have seen."""
-    order = Order(
-        count=voices.count,
-        batch=config.batch // here.world,
-        seed=config.seed,
-        workers=config.workers,
-        rank=here.rank,
-        world=here.world,
-        seen=seen,
-    )
+    order = Order.shared(voices.count, config, here, seen)
     changes = (config.mouth, config.sound)
     return syncnet_stream.piece_stream(voices, config.sync, changes, config.frames, order, console)
 
